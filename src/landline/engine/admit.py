@@ -1,0 +1,134 @@
+"""Admission: the one place where a run is refused. Checks run in a fixed order, the first refusal raises (rule 7).
+
+Order: the server takes runs, the agent is the caller's to use and is loaded, it can do what is asked, then the store
+accepts (ownership of the thread, idempotency, busy policy) in one transaction.
+"""
+
+from collections.abc import Callable, Sequence
+
+from landline.engine.registry import Registry
+from landline.model.agents import AgentInfo
+from landline.model.callers import Caller
+from landline.model.errors import Draining, Invalid, Unavailable, Unsupported
+from landline.model.ids import new_id
+from landline.model.messages import FilePart, ImagePart, OutputPart, Part, TextPart, text_of
+from landline.model.times import iso
+from landline.ports.adapter import AgentSpec
+from landline.ports.clock import Clock
+from landline.ports.runs import Files, HeldContext, StartRun
+from landline.ports.store import AcceptRun, NewMessage, NewThread, Store
+
+__all__ = ["Admission"]
+
+TITLE_CHARS = 80
+
+
+class Admission:
+    """Turns a request into an `AcceptRun`, or refuses it with nothing written."""
+
+    def __init__(self, *, store: Store, registry: Registry, files: Files, clock: Clock, owner: str) -> None:
+        self._store, self._registry, self._files = store, registry, files
+        self._clock, self._owner = clock, owner
+        self.draining = False
+        self.max_runs: int | None = None
+        self.live_runs: Callable[[], int] = lambda: 0
+
+    async def admit(self, caller: Caller, request: StartRun) -> AcceptRun:
+        """Check `request` and return what the store shall accept."""
+        if self.draining:
+            raise Draining
+        if self.max_runs is not None and self.live_runs() >= self.max_runs:
+            raise Unavailable(
+                "The server drives as many runs as it may.", code="too_many_runs", retry_after_s=1
+            )
+        agent = await self._agent(caller, request)
+        spec, _, info = self._registry.runnable(caller, agent)
+        _check_abilities(request, spec, info)
+        await self._check_input(caller, request)
+        return self._accept(request, agent)
+
+    async def _agent(self, caller: Caller, request: StartRun) -> str:
+        if request.thread_id is not None:
+            thread = await self._store.get_thread(caller, request.thread_id)
+            return request.agent or thread.agent
+        name = request.agent or self._registry.sole(caller)
+        if name is None:
+            raise Invalid("Name the agent: this server has more than one.", code="agent_missing")
+        return name
+
+    async def _check_input(self, caller: Caller, request: StartRun) -> None:
+        if request.input is None:
+            if request.parent_id is None or request.thread_id is None:
+                raise Invalid(
+                    "Without input, `parent_id` names the message to answer again.", code="input_missing"
+                )
+            branch = await self._store.branch(caller, request.thread_id, request.parent_id, limit=1)
+            if not branch or branch[-1].role != "user":
+                raise Invalid("`parent_id` must be a user message of this thread.", code="unknown_parent")
+            return
+        for part in request.input:
+            if isinstance(part, (FilePart, ImagePart)):
+                await self._files.info(caller, part.file_id)
+            elif not isinstance(part, TextPart):
+                # Tool calls, results and outputs come from the agent only: nobody forges history (TRU-19).
+                raise Invalid("Input takes text, file and image parts only.", code="forged_part")
+
+    def _accept(self, request: StartRun, agent: str) -> AcceptRun:
+        at = iso(self._clock.now())
+        thread_id, new_thread = request.thread_id, None
+        if thread_id is None:
+            title = request.title or _title(request.input or ())
+            new_thread = NewThread(id=new_id(), agent=agent, at=at, title=title)
+            thread_id = new_thread.id
+        message = None
+        if request.input is not None:
+            message = NewMessage(
+                id=new_id(), role="user", content=text_of(request.input), parts=tuple(request.input), at=at
+            )
+        return AcceptRun(
+            run_id=new_id(),
+            thread_id=thread_id,
+            agent=agent,
+            at=at,
+            owner=self._owner,
+            message=message,
+            new_thread=new_thread,
+            parent_id=request.parent_id,
+            queue={"queue": "last", "interrupt": "first"}.get(request.on_busy),  # pyright: ignore[reportArgumentType] - the values are the literals
+            settings=request.settings,
+            metadata=request.metadata,
+            deadline_s=request.deadline_s,
+            needs_context=request.has_context,
+            idempotency=request.idempotency,
+        )
+
+
+def _check_abilities(request: StartRun, spec: AgentSpec, info: AgentInfo) -> None:
+    """Refuse what this agent cannot do: an option that is accepted must work."""
+    if request.on_busy == "steer" and "steer" not in info.capabilities:
+        raise Unsupported(
+            f"The agent {spec.name!r} cannot be steered while it runs.", code="steer_unsupported"
+        )
+    if request.has_context and not spec.client_context and not isinstance(request.context, HeldContext):
+        raise Unsupported(
+            f"The agent {spec.name!r} takes no context from a request.", code="context_unsupported"
+        )
+    unknown = sorted(set(request.settings) - set(info.settings))
+    if unknown:
+        known = ", ".join(info.settings) or "none"
+        raise Unsupported(
+            f"The agent {spec.name!r} takes no setting {unknown[0]!r}; it takes: {known}.",
+            code="setting_unsupported",
+        )
+    for part in request.input or ():
+        needed = {"FilePart": "files", "ImagePart": "images"}.get(type(part).__name__)
+        if needed and needed not in info.capabilities:
+            raise Unsupported(f"The agent {spec.name!r} takes no {needed}.", code=f"{needed}_unsupported")
+
+
+def _title(parts: Sequence[Part]) -> str | None:
+    """A thread without a title is named by its first words."""
+    words = " ".join(text_of([part for part in parts if not isinstance(part, OutputPart)]).split())
+    if not words:
+        return None
+    return words if len(words) <= TITLE_CHARS else words[: TITLE_CHARS - 1].rstrip() + "…"

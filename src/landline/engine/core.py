@@ -1,0 +1,88 @@
+"""The engine of one process, put together: what `app` builds and starts, and the ports that faces get."""
+
+from dataclasses import dataclass
+
+from landline.engine.admit import Admission
+from landline.engine.bells import Bells
+from landline.engine.drive import Driver
+from landline.engine.history import History
+from landline.engine.log import Log
+from landline.engine.recover import Recovery
+from landline.engine.registry import Registry
+from landline.engine.runs import EngineRuns
+from landline.engine.tasks import Tasks
+from landline.engine.threads import EngineFiles, EngineQuestions, EngineThreads
+from landline.model.ids import new_id
+from landline.ports.clock import Clock
+from landline.ports.store import Store
+
+__all__ = ["Core"]
+
+
+@dataclass(slots=True)
+class Core:
+    """The engine's parts. `runs`, `threads`, `agents`, `questions` and `files` are for faces; the rest is for `app`."""
+
+    runs: EngineRuns
+    threads: EngineThreads
+    agents: Registry
+    questions: EngineQuestions
+    files: EngineFiles
+    store: Store
+    admission: Admission
+    driver: Driver
+    log: Log
+    recovery: Recovery
+    tasks: Tasks
+
+    @classmethod
+    def build(cls, *, store: Store, registry: Registry, files: EngineFiles, clock: Clock) -> "Core":
+        """Put the parts together; nothing starts yet."""
+        owner, tasks, bells = new_id(), Tasks(), Bells()
+        log = Log(store, clock, tasks, bells)
+        driver = Driver(
+            store=store,
+            log=log,
+            registry=registry,
+            history=History(store),
+            files=files,
+            clock=clock,
+            tasks=tasks,
+            bells=bells,
+        )
+        admission = Admission(store=store, registry=registry, files=files, clock=clock, owner=owner)
+        admission.live_runs = driver.__len__
+        runs = EngineRuns(
+            store=store, admission=admission, driver=driver, log=log, bells=bells, clock=clock, owner=owner
+        )
+        recovery = Recovery(store=store, driver=driver, runs=runs, clock=clock, tasks=tasks, owner=owner)
+        return cls(
+            runs=runs,
+            threads=EngineThreads(store=store, registry=registry, clock=clock),
+            agents=registry,
+            questions=EngineQuestions(store),
+            files=files,
+            store=store,
+            admission=admission,
+            driver=driver,
+            log=log,
+            recovery=recovery,
+            tasks=tasks,
+        )
+
+    async def start(self) -> None:
+        """Begin to commit and take up what an earlier process left. The store is open already."""
+        self.log.start()
+        await self.recovery.start()
+
+    def drain(self) -> None:
+        """Take no new runs from now on (REL-4)."""
+        self.admission.draining = True
+
+    async def stop(self) -> None:
+        """Let go of live runs without ending them and write what is pending; the store stays open."""
+        self.drain()
+        self.recovery.stop()
+        await self.driver.leave()
+        await self.log.drained()
+        await self.tasks.stop(within_s=1.0)

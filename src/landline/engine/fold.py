@@ -1,0 +1,193 @@
+"""What a log says: a fold of its events into messages, tool calls, usage and attempts.
+
+The driver folds as it goes, and recovery folds the stored log again: both end in the same state, so a run that is
+taken up again knows exactly what its readers were told.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from landline.model.errors import ErrorInfo
+from landline.model.events import (
+    Event,
+    FileAdded,
+    MessageCompleted,
+    MessageRetracted,
+    MessageStarted,
+    OutputPartial,
+    ReasoningDelta,
+    RunResumed,
+    RunStarted,
+    SourceAdded,
+    Stamped,
+    TextDelta,
+    ToolCalled,
+    ToolCompleted,
+    ToolFailed,
+    UsageReported,
+)
+from landline.model.messages import (
+    FilePart,
+    Native,
+    OutputPart,
+    Part,
+    ReasoningPart,
+    Role,
+    SourcePart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
+from landline.model.runs import Usage
+from landline.ports.store import NewMessage
+
+__all__ = ["Fold", "MessageState", "ToolState"]
+
+
+@dataclass(slots=True)
+class MessageState:
+    """One assistant message as its events tell it."""
+
+    id: str
+    role: Role
+    deltas: list[str] = field(default_factory=list[str])
+    reasoning: list[str] = field(default_factory=list[str])
+    before: list[Part] = field(default_factory=list[Part])
+    after: list[Part] = field(default_factory=list[Part])
+    output: Any = None
+    has_output: bool = False
+    complete: bool = False
+    final_text: str | None = None
+
+    @property
+    def text(self) -> str:
+        """What its deltas add up to, or the text it was completed with."""
+        return self.final_text if self.final_text is not None else "".join(self.deltas)
+
+    def parts(self) -> list[Part]:
+        """Return its parts in the order of the log: tools before it, reasoning, text or output, sources."""
+        parts = list(self.before)
+        if self.reasoning:
+            parts.append(ReasoningPart(text="".join(self.reasoning)))
+        if self.has_output:
+            parts.append(OutputPart(output=self.output))
+        elif self.text:
+            parts.append(TextPart(text=self.text))
+        return parts + self.after
+
+
+@dataclass(slots=True)
+class ToolState:
+    """One tool call: in flight until it has a result or an error."""
+
+    name: str
+    arguments: Any
+    done: bool = False
+    result: Any = None
+    error: ErrorInfo | None = None
+
+
+class Fold:
+    """The state of one run's log so far."""
+
+    def __init__(self, events: Iterable[Stamped] = ()) -> None:
+        self.messages: dict[str, MessageState] = {}
+        self.tools: dict[str, ToolState] = {}
+        self.usage = Usage()
+        self.attempt = 0
+        self.last_type: str | None = None
+        self._loose: list[Part] = []
+        for stamped in events:
+            event = stamped.event()
+            if isinstance(event, Event):
+                self.apply(event)
+
+    def apply(self, event: Event) -> None:  # noqa: C901, PLR0912 - one arm per kind of event; a table would hide the types
+        """Take `event` in."""
+        self.last_type = event.type
+        match event:
+            case TextDelta(message_id=id_, delta=delta):
+                self.messages[id_].deltas.append(delta)
+            case ReasoningDelta(message_id=id_, delta=delta):
+                self.messages[id_].reasoning.append(delta)
+            case OutputPartial(message_id=id_, output=output):
+                message = self.messages[id_]
+                message.output, message.has_output = output, True
+            case MessageStarted(message_id=id_, role=role):
+                self.messages[id_] = MessageState(id=id_, role=role, before=self._loose)
+                self._loose = []
+            case MessageCompleted(message_id=id_, text=text):
+                message = self.messages[id_]
+                message.complete, message.final_text = True, text
+            case MessageRetracted(message_id=id_):
+                self._drop(id_)
+            case ToolCalled(call_id=id_, name=name, arguments=arguments):
+                self.tools[id_] = ToolState(name=name, arguments=arguments)
+                self._loose.append(ToolCallPart(call_id=id_, name=name, arguments=arguments))
+            case ToolCompleted(call_id=id_, result=result):
+                tool = self.tools[id_]
+                tool.done, tool.result = True, result
+                self._loose.append(ToolResultPart(call_id=id_, name=tool.name, result=result))
+            case ToolFailed(call_id=id_, error=error):
+                tool = self.tools[id_]
+                tool.done, tool.error = True, error
+                self._loose.append(ToolResultPart(call_id=id_, name=tool.name, error=error.message))
+            case SourceAdded(message_id=id_, title=title, url=url, quote=quote):
+                self.messages[id_].after.append(SourcePart(title=title, url=url, quote=quote))
+            case FileAdded(message_id=id_, file_id=file_id, name=name, media_type=media_type):
+                self.messages[id_].after.append(FilePart(file_id=file_id, name=name, media_type=media_type))
+            case UsageReported():
+                self.usage = self.usage.plus(
+                    Usage(
+                        input_tokens=event.input_tokens,
+                        output_tokens=event.output_tokens,
+                        total_tokens=event.total_tokens,
+                        cost_usd=event.cost_usd,
+                    )
+                )
+            case RunStarted(attempt=attempt):
+                self.attempt = attempt
+            case RunResumed(attempt=attempt, drop_message_id=dropped):
+                self.attempt = attempt
+                if dropped is not None:
+                    self._drop(dropped)
+            case _:
+                pass
+
+    def _drop(self, message_id: str) -> None:
+        dropped = self.messages.pop(message_id, None)
+        if dropped is not None:
+            # What tools did stays true when the text around it is taken back.
+            self._loose = dropped.before + self._loose
+
+    @property
+    def open_message(self) -> MessageState | None:
+        """The message that was started and not completed."""
+        return next((message for message in self.messages.values() if not message.complete), None)
+
+    @property
+    def last_message(self) -> MessageState | None:
+        """The newest message that counts."""
+        return next(reversed(self.messages.values()), None)
+
+    @property
+    def loose(self) -> bool:
+        """Whether tools ran after the last message, so that one more message is needed to hold them."""
+        return bool(self._loose)
+
+    def rows(self, *, at: str, native: Native | None, mark: str | None) -> list[NewMessage]:
+        """Return the messages as rows: `native` goes with the last, `mark` (stopped, incomplete) on an open one."""
+        messages = list(self.messages.values())
+        return [
+            NewMessage(
+                id=message.id,
+                role=message.role,
+                content=message.text,
+                parts=message.parts(),
+                at=at,
+                metadata={mark: True} if mark and not message.complete else {},
+                native=native if message is messages[-1] else None,
+            )
+            for message in messages
+        ]

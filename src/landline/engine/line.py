@@ -1,0 +1,204 @@
+"""The line under one run: what `ports.adapter.Line` promises, on the run's log.
+
+The journal is the log: a tool's intent is on disk before the tool runs, its result before the agent sees it. What was
+stored in an earlier segment is given back instead of being done again.
+"""
+
+import logging
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
+from typing import Any
+
+import msgspec
+
+from landline.engine.fold import Fold
+from landline.engine.log import Fenced, RunLog
+from landline.model.callers import Caller
+from landline.model.errors import ErrorInfo
+from landline.model.events import Event, QuestionAsked, ToolCalled, ToolCompleted, ToolFailed
+from landline.model.ids import new_id
+from landline.model.runs import Answer, Question
+from landline.model.times import iso
+from landline.ports.adapter import Ask, OutcomeUnknown, Suspended, ToolCall, ToolRaised
+from landline.ports.clock import Clock
+from landline.ports.runs import Files
+from landline.ports.store import NewQuestion, Settled, Store
+
+__all__ = ["RunLine"]
+
+logger = logging.getLogger(__name__)
+
+
+class RunLine:
+    """One segment's line. `inherited` are the calls that were in flight when an earlier segment broke off."""
+
+    def __init__(  # noqa: PLR0913 - built in one place, from what the driver has loaded
+        self,
+        *,
+        run_log: RunLog,
+        fold: Fold,
+        records: Mapping[str, bytes],
+        answers: Mapping[str, Settled],
+        caller: Caller,
+        files: Files,
+        store: Store,
+        clock: Clock,
+    ) -> None:
+        self.last_activity = clock.steady()
+        self.stopping = False
+        self.tools_running = 0
+        self.open_questions: list[Question] = []
+        self.unstoppable: set[str] = set()
+        self._run_log, self._fold, self._clock = run_log, fold, clock
+        self._records, self._answers = dict(records), answers
+        self._caller, self._files, self._store = caller, files, store
+        self._inherited = {call_id for call_id, tool in fold.tools.items() if not tool.done}
+        self._replayable = [message.id for message in fold.messages.values()]
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run is being stopped."""
+        return self.stopping
+
+    def add(self, event: Event) -> None:
+        """Append one event at once; the driver's way in."""
+        self.last_activity = self._clock.steady()
+        self._run_log.add(event)
+        self._fold.apply(event)
+
+    async def emit(self, *events: Event) -> None:
+        """Append `events`; waits only when the log is far behind."""
+        for event in events:
+            self.add(event)
+        if self._run_log.behind:
+            await self._run_log.flushed()
+
+    async def tool(
+        self,
+        call: ToolCall,
+        run: Callable[[], Awaitable[Any]],
+        *,
+        failure: Callable[[Exception], tuple[str, str] | None] | None = None,
+    ) -> Any:
+        """Run a tool once over all crashes; see the port."""
+        state = self._fold.tools.get(call.call_id)
+        if state is not None and state.done:
+            if state.error is not None:
+                raise ToolRaised(state.error.code, state.error.message)
+            return state.result
+        if state is not None and call.call_id in self._inherited:
+            if not call.idempotent and not self._allowed_again(call.call_id):
+                raise OutcomeUnknown(call)
+            self._inherited.discard(call.call_id)
+        else:
+            self.add(ToolCalled(call_id=call.call_id, name=call.name, arguments=call.arguments))
+            await self._run_log.durable()
+        return await self._run_tool(call, run, failure)
+
+    async def _run_tool(
+        self,
+        call: ToolCall,
+        run: Callable[[], Awaitable[Any]],
+        failure: Callable[[Exception], tuple[str, str] | None] | None,
+    ) -> Any:
+        self.tools_running += 1
+        try:
+            result = msgspec.to_builtins(await run())
+        except (
+            Exception
+        ) as error:  # the tool is the user's code: whatever it raises is recorded and passed on
+            await self._late(call.call_id, ok=False)
+            said = failure(error) if failure else None
+            code, message = said or ("tool_error", f"The tool {call.name} failed.")
+            if said is None:
+                logger.warning("tool %s of run %s raised", call.name, self._run_log.run_id, exc_info=error)
+            self.add(ToolFailed(call_id=call.call_id, error=ErrorInfo(code=code, message=message)))
+            await self._run_log.durable()
+            raise
+        finally:
+            self.tools_running -= 1
+            self.last_activity = self._clock.steady()
+        await self._late(call.call_id, ok=True)
+        self.add(ToolCompleted(call_id=call.call_id, result=result))
+        await self._run_log.durable()
+        return result
+
+    async def _late(self, call_id: str, *, ok: bool) -> None:
+        """A tool that ended after its run was closed goes to the side table, never to the log."""
+        self.unstoppable.discard(call_id)
+        if self._run_log.closed:
+            at = iso(self._clock.now())
+            await self._store.late_result(self._caller, self._run_log.run_id, call_id, ok=ok, at=at)
+            raise Fenced
+
+    def _allowed_again(self, call_id: str) -> bool:
+        answer = self.answer_to(f"unknown:{call_id}")
+        return answer is not None and bool(answer.approve)
+
+    async def ask(self, *asks: Ask) -> list[Answer]:
+        """Return all answers, or ask what is not asked yet and end the segment."""
+        settled = [self._answers.get(ask.key) for ask in asks]
+        if all(answer is not None for answer in settled):
+            return [answer.answer for answer in settled if answer is not None]
+        for ask, answer in zip(asks, settled, strict=True):
+            if answer is None:
+                self._put(ask)
+        raise Suspended
+
+    def _put(self, ask: Ask) -> None:
+        now = self._clock.now()
+        question = Question(
+            question_id=new_id(),
+            kind=ask.kind,
+            prompt=ask.prompt,
+            tool=ask.tool,
+            call_id=ask.call_id,
+            arguments=ask.arguments,
+            choices=ask.choices,
+            expires_at=iso(now + timedelta(seconds=ask.expires_s)) if ask.expires_s is not None else None,
+            needed=ask.approvers,
+        )
+        self.open_questions.append(question)
+        self._run_log.ask(NewQuestion(key=ask.key, question=question))
+        self.add(
+            QuestionAsked(
+                question_id=question.question_id,
+                kind=question.kind,
+                prompt=question.prompt,
+                tool=question.tool,
+                call_id=question.call_id,
+                arguments=question.arguments,
+                choices=question.choices,
+                expires_at=question.expires_at,
+            )
+        )
+
+    def answer_to(self, key: str) -> Answer | None:
+        """Return the answer to the question asked under `key`."""
+        settled = self._answers.get(key)
+        return settled.answer if settled else None
+
+    def recorded(self, key: str) -> bytes | None:
+        """Return what was kept under `key`."""
+        return self._records.get(key)
+
+    def record(self, key: str, value: bytes) -> None:
+        """Keep JSON under `key`."""
+        self._records[key] = value
+        self._run_log.record(key, value)
+
+    def emitted_text(self, ordinal: int) -> tuple[str, str, bool] | None:
+        """Return the message number `ordinal` that an earlier segment began."""
+        if ordinal >= len(self._replayable):
+            return None
+        message = self._fold.messages[self._replayable[ordinal]]
+        return message.id, message.text, message.complete
+
+    def finishing(self, call_id: str) -> None:
+        """Note a call whose thread cannot be stopped."""
+        self.unstoppable.add(call_id)
+
+    async def read_file(self, file_id: str) -> tuple[str, str, bytes]:
+        """Return one of the caller's files."""
+        info, data = await self._files.read(self._caller, file_id)
+        return info.name, info.media_type, data

@@ -1,0 +1,254 @@
+"""The log: batches the events of all live runs into group commits, and wakes readers once a batch is stored.
+
+Persist, then deliver: a reader never sees an event that is not in the store. While one commit is under way new events
+gather, so an idle server stores every token at once and a busy one stores many runs' tokens in one commit; text
+deltas of one message that gather are merged into one event. An event gets its `seq` when its batch is taken, which
+is why nothing can be delivered out of order or twice.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Sequence
+
+from landline.engine.bells import Bells
+from landline.engine.tasks import Tasks
+from landline.model.errors import StorageFailed
+from landline.model.events import Event, ReasoningDelta, Stamped, TextDelta, stamp
+from landline.model.runs import Usage
+from landline.model.times import iso
+from landline.ports.clock import Clock
+from landline.ports.store import Append, Appended, Claim, NewMessage, NewQuestion, Settle, Store
+
+__all__ = ["Fenced", "Log", "RunLog"]
+
+logger = logging.getLogger(__name__)
+
+TAIL_EVENTS = 512
+"""How many stored events of a live run stay in memory for readers at its tail; a slower reader reads the store."""
+
+BACKLOG_EVENTS = 2_000
+"""A run with so many events not yet stored is made to wait (the disk is behind, or refuses)."""
+
+RETRY_S = 0.5
+"""Pause before a refused commit is tried again: a full disk may be emptied."""
+
+
+class Fenced(BaseException):
+    """Somebody else owns the run, or it has ended: its old driver must stop without a word. Outside `Exception`."""
+
+
+class RunLog:
+    """The writing end of one live run's log. Only its driver writes here."""
+
+    def __init__(self, log: "Log", claim: Claim) -> None:
+        self.run_id = claim.run.id
+        self.thread_id = claim.run.thread_id
+        self.caller = claim.caller
+        self.epoch = claim.epoch
+        self.written = claim.last_seq
+        self.tail: deque[Stamped] = deque(maxlen=TAIL_EVENTS)
+        self.closed = False
+        self._log = log
+        self._events: list[Event] = []
+        self._records: list[tuple[str, bytes]] = []
+        self._questions: list[NewQuestion] = []
+        self._progress = False
+        self._durable = False
+        self._started_at: str | None = None
+        self._final: tuple[Settle, Sequence[NewMessage], Usage, str | None, float] | None = None
+        self._waiters: list[asyncio.Future[Appended]] = []
+
+    def add(self, event: Event) -> None:
+        """Append `event`; it is stored with the next commit and delivered after it."""
+        if self.closed:
+            raise Fenced
+        if self._events and isinstance(event, (TextDelta, ReasoningDelta)):
+            last = self._events[-1]
+            if type(last) is type(event) and last.message_id == event.message_id:
+                self._events[-1] = type(event)(message_id=event.message_id, delta=last.delta + event.delta)
+                return
+        self._events.append(event)
+        self._log.dirty(self)
+
+    def record(self, key: str, value: bytes) -> None:
+        """Keep a journal record; it goes to disk with the next batch of this run."""
+        self._records.append((key, value))
+        self._progress = True
+        self._log.dirty(self)
+
+    def ask(self, question: NewQuestion) -> None:
+        """Keep a question row with the next batch."""
+        self._questions.append(question)
+
+    def started(self, at: str) -> None:
+        """Note when the run first began, with the next batch."""
+        self._started_at = at
+
+    @property
+    def behind(self) -> bool:
+        """Whether so much waits to be stored that the run should pause."""
+        return len(self._events) > BACKLOG_EVENTS
+
+    async def flushed(self) -> None:
+        """Return when everything added so far is stored."""
+        if self._events or self._records:
+            await self._wait()
+
+    async def durable(self) -> None:
+        """Return when everything added so far is on disk."""
+        self._durable = True
+        await self._wait()
+
+    async def settle(
+        self,
+        settle: Settle,
+        *,
+        messages: Sequence[NewMessage],
+        usage: Usage,
+        model: str | None,
+        spent_s: float,
+    ) -> Appended:
+        """Write the end of the segment with everything added so far, on disk, and close."""
+        self._final = (settle, messages, usage, model, spent_s)
+        self._durable = True
+        return await self._wait()
+
+    def close(self) -> None:
+        """Take no more events; readers go on from the store."""
+        self.closed = True
+        self._log.closed(self)
+
+    def since(self, after: int) -> list[Stamped] | None:
+        """Return the stored events after `after` from memory, or None when they are only in the store."""
+        if after >= self.written:
+            return []
+        if not self.tail or self.tail[0].seq > after + 1:
+            return None
+        skip = after + 1 - self.tail[0].seq
+        return list(self.tail)[skip:] if skip else list(self.tail)
+
+    def take(self, at: str) -> tuple[Append, list[asyncio.Future[Appended]]]:
+        """Stamp what is pending and return it as one batch with those who wait for it."""
+        seq, stamped = self.written, list[Stamped]()
+        for event in self._events:
+            seq += 1
+            stamped.append(stamp(event, seq=seq, run_id=self.run_id, thread_id=self.thread_id, at=at))
+        final = self._final
+        batch = Append(
+            caller=self.caller,
+            run_id=self.run_id,
+            thread_id=self.thread_id,
+            epoch=self.epoch,
+            events=stamped,
+            durable=self._durable,
+            started_at=self._started_at,
+            records=self._records,
+            questions=self._questions,
+            progress=self._progress,
+            settle=final[0] if final else None,
+            messages=final[1] if final else (),
+            usage=final[2] if final else None,
+            model=final[3] if final else None,
+            spent_s=final[4] if final else None,
+        )
+        waiters, self._waiters = self._waiters, []
+        self._events, self._records, self._questions = [], [], []
+        self._durable, self._progress, self._started_at, self._final = False, False, None, None
+        return batch, waiters
+
+    def stored(self, events: Sequence[Stamped]) -> None:
+        """Move the tail: these are in the store now."""
+        if events:
+            self.tail.extend(events)
+            self.written = events[-1].seq
+
+    async def _wait(self) -> Appended:
+        if self.closed:
+            raise Fenced
+        waiter: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
+        self._waiters.append(waiter)
+        self._log.dirty(self)
+        return await waiter
+
+
+class Log:
+    """All live runs of this process and the one loop that commits them."""
+
+    def __init__(self, store: Store, clock: Clock, tasks: Tasks, bells: Bells) -> None:
+        self._store, self._clock, self._tasks, self._bells = store, clock, tasks, bells
+        self._live: dict[str, RunLog] = {}
+        self._dirty: dict[str, RunLog] = {}
+        self._wake = asyncio.Event()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    def start(self) -> None:
+        """Begin to commit."""
+        self._tasks.spawn(self._commit_forever(), name="log")
+
+    def open(self, claim: Claim) -> RunLog:
+        """Make the claimed run live in this process."""
+        run_log = RunLog(self, claim)
+        self._live[run_log.run_id] = run_log
+        return run_log
+
+    def live(self, run_id: str) -> RunLog | None:
+        """Return the run's writing end when it is live here."""
+        return self._live.get(run_id)
+
+    def dirty(self, run_log: RunLog) -> None:
+        """Have `run_log` in the next commit."""
+        self._dirty[run_log.run_id] = run_log
+        self._idle.clear()
+        self._wake.set()
+
+    def closed(self, run_log: RunLog) -> None:
+        """Forget a run that is not live any more, and wake its readers: the rest is in the store."""
+        if self._live.get(run_log.run_id) is run_log:
+            del self._live[run_log.run_id]
+        self._bells.ring(run_log.run_id)
+
+    async def drained(self) -> None:
+        """Return when nothing waits to be stored."""
+        await self._idle.wait()
+
+    async def _commit_forever(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            taken, self._dirty = self._dirty, {}
+            at = iso(self._clock.now())
+            work = [(run_log, *run_log.take(at)) for run_log in taken.values()]
+            results = await self._append([batch for _, batch, _ in work])
+            for (run_log, batch, waiters), result in zip(work, results, strict=True):
+                self._deliver(run_log, batch, waiters, result)
+            if not self._dirty:
+                self._idle.set()
+
+    async def _append(self, batches: list[Append]) -> list[Appended]:
+        while True:
+            try:
+                return await self._store.append(batches)
+            except StorageFailed as error:
+                # The runs stay as they are and their readers wait: the disk may come back (REL-8).
+                logger.exception(
+                    "the store refused a commit of %d runs, trying again: %s", len(batches), error.detail
+                )
+                await self._clock.sleep(RETRY_S)
+
+    def _deliver(
+        self, run_log: RunLog, batch: Append, waiters: list[asyncio.Future[Appended]], result: Appended
+    ) -> None:
+        if result.fenced:
+            run_log.close()
+        else:
+            run_log.stored(batch.events)
+            self._bells.ring(run_log.run_id)
+        for waiter in waiters:
+            if waiter.done():
+                continue
+            if result.fenced:
+                waiter.set_exception(Fenced())
+            else:
+                waiter.set_result(result)

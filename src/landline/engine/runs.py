@@ -1,0 +1,159 @@
+"""The six verbs of `ports.Runs`, on admission, the driver, the log and the store."""
+
+from collections.abc import AsyncIterator, Sequence
+
+from landline.engine.admit import Admission
+from landline.engine.bells import Bells
+from landline.engine.drive import Driver, release
+from landline.engine.log import Log
+from landline.model.callers import Caller
+from landline.model.errors import Gone, NotFound
+from landline.model.events import Stamped
+from landline.model.runs import ACTIVE, TERMINAL, Answer, Run
+from landline.model.threads import Page
+from landline.model.times import iso
+from landline.ports.clock import Clock
+from landline.ports.runs import AnsweredRun, Started, StartRun
+from landline.ports.store import Answered, RunQuery, Store
+
+__all__ = ["EngineRuns"]
+
+PAGE = 500
+
+
+class EngineRuns:
+    """Starts, follows, cancels and answers the caller's runs."""
+
+    def __init__(  # noqa: PLR0913 - the composition root hands over the parts of the engine
+        self,
+        *,
+        store: Store,
+        admission: Admission,
+        driver: Driver,
+        log: Log,
+        bells: Bells,
+        clock: Clock,
+        owner: str,
+    ) -> None:
+        self._store, self._admission, self._driver = store, admission, driver
+        self._log, self._bells, self._clock, self._owner = log, bells, clock, owner
+
+    async def start(self, caller: Caller, request: StartRun) -> Started:
+        """Accept a run and begin to drive it; durable when this returns."""
+        try:
+            accept = await self._admission.admit(caller, request)
+            accepted = await self._store.accept(caller, accept)
+        except BaseException:
+            await release(request.context)
+            raise
+        if accepted.replayed:
+            await release(request.context)
+        elif request.has_context:
+            self._driver.give_context(accepted.run.id, request.context)
+        if accepted.claim is not None:
+            self._driver.launch(accepted.claim)
+            self._bells.ring(f"thread:{accepted.run.thread_id}")
+        elif request.on_busy == "interrupt" and accepted.active_run_id and not accepted.replayed:
+            await self._end(caller, accepted.active_run_id)
+            return Started(run=await self._store.get_run(caller, accepted.run.id))
+        return Started(run=accepted.run, replayed=accepted.replayed)
+
+    async def follow(
+        self, caller: Caller, run_id: str, *, after: int = 0, live: bool = True
+    ) -> AsyncIterator[Sequence[Stamped]]:
+        """Yield a run's events after `after` in batches until its end; see the port."""
+        cursor, asked = after, False
+        while True:
+            bell = self._bells.listen(run_id)
+            try:
+                batch = await self._read(caller, run_id, cursor)
+                if batch:
+                    cursor, asked = batch[-1].seq, batch[-1].type == "run.waiting"
+                    yield batch
+                    if batch[-1].terminal:
+                        return
+                    continue
+                # A question ends the stream only where the log ends too: a replay passes old ones (WIRE-2).
+                if asked or await self._over(caller, run_id, cursor) or not live:
+                    return
+                await bell
+            finally:
+                self._bells.forget(run_id, bell)
+
+    async def _read(self, caller: Caller, run_id: str, cursor: int) -> Sequence[Stamped]:
+        run_log = self._log.live(run_id)
+        if run_log is not None:
+            if not caller.owns(run_log.caller.tenant, run_log.caller.user):
+                raise NotFound(f"No run has the id {run_id}.", code="run_not_found")
+            if cursor > run_log.written:
+                raise Gone("The cursor lies beyond the run's log; read it again from the start.")
+            batch = run_log.since(cursor)
+            if batch is not None:
+                return batch
+        return await self._store.events(caller, run_id, after=cursor, limit=PAGE)
+
+    async def _over(self, caller: Caller, run_id: str, cursor: int) -> bool:
+        """Tell whether nothing can come after `cursor`; a cursor beyond the log is refused."""
+        if self._log.live(run_id) is not None:
+            return False
+        run = await self._store.get_run(caller, run_id)
+        if cursor and not await self._store.events(caller, run_id, after=cursor - 1, limit=1):
+            if run.status in TERMINAL:
+                return True
+            raise Gone("The cursor lies beyond the run's log; read it again from the start.")
+        return run.status in TERMINAL
+
+    async def cancel(self, caller: Caller, run_id: str) -> Run:
+        """Stop a run and return it once it has ended."""
+        await self._end(caller, run_id)
+        return await self._store.get_run(caller, run_id)
+
+    async def _end(self, caller: Caller, run_id: str) -> None:
+        at = iso(self._clock.now())
+        cancelled = await self._store.cancel(caller, run_id, by=caller.user, at=at, owner=self._owner)
+        if cancelled.settled:
+            await self._driver.drop_context(run_id)
+            self._bells.ring(run_id)
+            self._bells.ring(f"thread:{cancelled.run.thread_id}")
+        else:
+            await self._driver.stop(run_id, by=caller.user)
+        if cancelled.promoted is not None:
+            self._driver.launch(cancelled.promoted)
+
+    async def answer(self, caller: Caller, run_id: str, answers: Sequence[Answer]) -> AnsweredRun:
+        """Settle open questions; the run goes on when none is left."""
+        at = iso(self._clock.now())
+        answered = await self._store.answer(caller, run_id, answers, at=at, owner=self._owner)
+        self.go_on(answered)
+        run = await self._store.get_run(caller, run_id) if answered.own else None
+        return AnsweredRun(run=run, questions=answered.questions)
+
+    def go_on(self, answered: Answered) -> None:
+        """Wake readers of an answered run, and drive it when nothing is open any more."""
+        if answered.claim is not None:
+            self._driver.launch(answered.claim)
+        self._bells.ring(answered.run.id)
+
+    async def get(self, caller: Caller, run_id: str) -> Run:
+        """Return the run with its open questions."""
+        return await self._store.get_run(caller, run_id)
+
+    async def history(self, caller: Caller, query: RunQuery) -> Page[Run]:
+        """Return a page of the caller's runs, newest first."""
+        return await self._store.list_runs(caller, query)
+
+    async def watch(self, caller: Caller, thread_id: str) -> AsyncIterator[str]:
+        """Yield the id of the thread's active run, and of each later one as it becomes active."""
+        await self._store.get_thread(caller, thread_id)
+        seen: set[str] = set()
+        while True:
+            bell = self._bells.listen(f"thread:{thread_id}")
+            try:
+                page = await self._store.list_runs(caller, RunQuery(thread_id=thread_id, limit=20))
+                for run in reversed(page.items):
+                    if run.id not in seen and (run.status in ACTIVE or seen):
+                        yield run.id
+                    seen.add(run.id)
+                await bell
+            finally:
+                self._bells.forget(f"thread:{thread_id}", bell)

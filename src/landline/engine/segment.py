@@ -1,0 +1,145 @@
+"""One segment of a run, from a claim to its end: everything the driver knows about it, and how it is closed.
+
+A segment ends in exactly one of: completed, failed, cancelled, waiting, or left (the process stops; another takes over).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from landline.engine.fold import Fold
+from landline.engine.line import RunLine
+from landline.engine.log import RunLog
+from landline.model.errors import ErrorInfo
+from landline.model.events import (
+    MessageCompleted,
+    MessageStarted,
+    RunCancelled,
+    RunCompleted,
+    RunFailed,
+    RunWaiting,
+)
+from landline.model.ids import new_id
+from landline.model.messages import Message, Native, text_of
+from landline.model.times import iso
+from landline.ports.adapter import Finished
+from landline.ports.clock import Clock
+from landline.ports.store import Appended, Claim, NewMessage, Settle
+
+__all__ = ["Segment"]
+
+
+@dataclass(slots=True)
+class Segment:
+    """A live segment. `stop` says why it is being stopped: cancel, deadline, idle, leave."""
+
+    claim: Claim
+    run_log: RunLog
+    clock: Clock
+    began: float
+    fold: Fold = field(default_factory=Fold)
+    line: RunLine | None = None
+    stop: str | None = None
+    stopped_by: str = ""
+    closing: bool = False
+    model: str | None = None
+    rows: Sequence[NewMessage] = ()
+
+    @property
+    def spent_s(self) -> float:
+        """Running time of the run so far, waiting not counted (RUN-10)."""
+        return self.claim.spent_s + self.clock.steady() - self.began
+
+    def _add(self, *events: Any) -> None:
+        for event in events:
+            self.run_log.add(event)
+            self.fold.apply(event)
+
+    def _close_loose(self) -> None:
+        """Tools that ran after the last message get a message of their own, so that history holds them."""
+        if self.fold.loose and self.fold.open_message is None:
+            message_id = new_id()
+            self._add(
+                MessageStarted(message_id=message_id, role="assistant"),
+                MessageCompleted(message_id=message_id, text=""),
+            )
+
+    async def complete(self, finished: Finished) -> Appended:
+        """End well with the agent's answer."""
+        self._close_loose()
+        last = self.fold.last_message
+        message_id = last.id if last else None
+        self.model = finished.model
+        self._add(RunCompleted(output=finished.output, message_id=message_id, usage=self.fold.usage))
+        settle = Settle(status="completed", at=self._now(), output=finished.output, message_id=message_id)
+        return await self._settle(settle, native=finished.native, mark=None)
+
+    async def fail(self, error: ErrorInfo) -> Appended:
+        """End with an error; what was said so far stays, marked incomplete."""
+        self._close_loose()
+        last = self.fold.last_message
+        self._add(RunFailed(error=error))
+        settle = Settle(status="failed", at=self._now(), error=error, message_id=last.id if last else None)
+        return await self._settle(settle, native=None, mark="incomplete")
+
+    async def cancel(self) -> Appended:
+        """End because somebody asked; the partial answer stays, marked stopped."""
+        self._close_loose()
+        last = self.fold.last_message
+        message_id = last.id if last else None
+        unstoppable = sorted(self.line.unstoppable) if self.line else []
+        self._add(RunCancelled(by=self.stopped_by, message_id=message_id, still_finishing=unstoppable))
+        settle = Settle(
+            status="cancelled", at=self._now(), message_id=message_id, output=last.text if last else None
+        )
+        return await self._settle(settle, native=None, mark="stopped")
+
+    async def wait(self) -> Appended:
+        """End the segment with open questions; nothing of it stays in memory."""
+        assert self.line is not None
+        self._add(RunWaiting(questions=self.line.open_questions))
+        return await self._settle(Settle(status="waiting", at=self._now()), native=None, mark=None)
+
+    async def _settle(self, settle: Settle, *, native: Native | None, mark: str | None) -> Appended:
+        if settle.status != "waiting":
+            self.rows = self.fold.rows(at=settle.at, native=native, mark=mark)
+        appended = await self.run_log.settle(
+            settle, messages=self.rows, usage=self.fold.usage, model=self.model, spent_s=self.spent_s
+        )
+        self.run_log.close()
+        return appended
+
+    def spoken(self) -> list[Message]:
+        """Return this turn's rows as messages, the input's first, for the warm history."""
+        run = self.claim.run
+        parent, messages = self.claim.parent_id, list[Message]()
+        rows = list(self.rows)
+        if self.claim.input_message_id is not None:
+            from_input = NewMessage(
+                id=self.claim.input_message_id,
+                role="user",
+                content=text_of(self.claim.input),
+                parts=self.claim.input,
+                at=run.created_at,
+            )
+            rows.insert(0, from_input)
+        for row in rows:
+            messages.append(
+                Message(
+                    id=row.id,
+                    thread_id=run.thread_id,
+                    run_id=run.id,
+                    parent_id=parent,
+                    seq=0,
+                    role=row.role,
+                    content=row.content,
+                    parts=row.parts,
+                    created_at=row.at,
+                    native=row.native,
+                )
+            )
+            parent = row.id
+        return messages
+
+    def _now(self) -> str:
+        return iso(self.clock.now())

@@ -1,0 +1,1 @@
+"""Gates say no: who gets in, how much, and with what content."""

@@ -1,0 +1,50 @@
+"""What is known of an agent without running it (AGT-2)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+__all__ = ["AgentInfo", "Capability", "LoadError", "ToolInfo"]
+
+Capability = str
+"""What an adapter can do for an agent, by name: `streaming`, `reasoning`, `tools`, `approvals`, `structured_output`,
+`partial_output`, `native_history`, `context`, `settings`, `cancel`, `tool_resume`, `files`, `images`, `steer`,
+`handoffs`, `ask`. What is not listed is refused with 422."""
+
+
+class ToolInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """A tool of an agent: `parameters` is its JSON schema."""
+
+    name: str
+    description: str | None = None
+    parameters: dict[str, Any] = {}
+    approval: bool = False
+    idempotent: bool = False
+
+
+class LoadError(msgspec.Struct, frozen=True, kw_only=True):
+    """Why an agent could not be loaded; `where` is file:line in the user's own code (AGT-4)."""
+
+    message: str
+    where: str | None = None
+
+
+class AgentInfo(msgspec.Struct, frozen=True, kw_only=True):
+    """An agent as a caller sees it."""
+
+    name: str
+    title: str
+    framework: str
+    version: str
+    description: str | None = None
+    starters: Sequence[str] = ()
+    input_schema: dict[str, Any] = {}
+    output_schema: dict[str, Any] = {}
+    tools: Sequence[ToolInfo] = ()
+    settings: Sequence[str] = ()
+    limits: dict[str, Any] = {}
+    scopes: Sequence[str] = ()
+    capabilities: Sequence[Capability] = ()
+    labels: dict[str, str] = {}
+    error: LoadError | None = None

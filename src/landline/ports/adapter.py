@@ -1,0 +1,252 @@
+"""Framework in: what an adapter does with one turn, and the line it is given to do it on.
+
+An adapter translates; it owns no durability. Everything that must survive a crash goes through the `Line`: events in
+order, tools by call id, questions, and records (for example whole model responses) by key. When a run is taken up again
+the adapter is simply run again, and the line gives back what was recorded (see ADR 0004).
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from landline.model.agents import AgentInfo, Capability
+from landline.model.callers import Caller
+from landline.model.events import Event
+from landline.model.messages import Message, Native, Part
+from landline.model.runs import Answer, QuestionKind
+
+__all__ = [
+    "Adapter",
+    "AgentSpec",
+    "Ask",
+    "Finished",
+    "Line",
+    "OutcomeUnknown",
+    "Suspended",
+    "ToolCall",
+    "ToolPolicy",
+    "ToolRaised",
+    "Turn",
+]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolPolicy:
+    """What the owner of an agent says of one of its tools.
+
+    `idempotent`: may run again when its outcome is unknown after a crash. `approval`: a human must agree to each call.
+    `approvers`: how many different callers must agree. `expires_s`: an open approval counts as denied after this.
+    """
+
+    idempotent: bool = False
+    approval: bool = False
+    approvers: int = 1
+    expires_s: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AgentSpec:
+    """An agent as its owner registered it (AGT-2). `make` is set when the agent is a factory called per run (AGT-3)."""
+
+    agent: Any
+    name: str
+    title: str | None = None
+    description: str | None = None
+    version: str | None = None
+    starters: Sequence[str] = ()
+    scopes: Sequence[str] = ()
+    tools: Mapping[str, ToolPolicy] = field(default_factory=dict[str, ToolPolicy])
+    make: Callable[[Any], Any] | None = None
+    deadline_s: float | None = None
+    idle_timeout_s: float | None = None
+    history_messages: int | None = None
+    client_context: bool = False
+    context: Callable[..., Any] | None = None
+    labels: Mapping[str, str] = field(default_factory=dict[str, str])
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToolCall:
+    """One call of a tool; `call_id` is unique in the run and the same when the run is taken up again."""
+
+    call_id: str
+    name: str
+    arguments: Any
+    idempotent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Ask:
+    """A question to a human. `key` is unique in the run and the same when the run is taken up again."""
+
+    key: str
+    kind: QuestionKind
+    prompt: str
+    tool: str | None = None
+    call_id: str | None = None
+    arguments: Any = None
+    choices: Sequence[str] | None = None
+    expires_s: float | None = None
+    approvers: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finished:
+    """The last thing an adapter yields: the agent's answer.
+
+    `output` is plain JSON data (the text for a text agent, the object for a structured one). `native` is this turn's own
+    messages in the framework's JSON, the user's included.
+    """
+
+    output: Any
+    native: Native | None = None
+    model: str | None = None
+
+
+class Suspended(BaseException):
+    """The segment ends here: questions are open. Outside `Exception`, so that no agent code swallows it."""
+
+
+class OutcomeUnknown(Exception):
+    """The tool was called before a crash, nobody knows whether it ran to its end, and it may not run twice.
+
+    The adapter asks a human (`Line.ask` with `ToolCall.call_id` as key); an approval lets `Line.tool` run it again.
+    """
+
+    def __init__(self, call: ToolCall) -> None:
+        super().__init__(call.name)
+        self.call = call
+
+
+class ToolRaised(Exception):
+    """The tool failed when it ran, in this segment or an earlier one; `code` and `message` are what was recorded."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+class Line(Protocol):
+    """The durable line under one run."""
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run is being stopped."""
+        ...
+
+    async def emit(self, *events: Event) -> None:
+        """Append `events` to the log in order, without waiting for the disk; waits only when the log is far behind."""
+        ...
+
+    async def tool(
+        self,
+        call: ToolCall,
+        run: Callable[[], Awaitable[Any]],
+        *,
+        failure: Callable[[Exception], tuple[str, str] | None] | None = None,
+    ) -> Any:
+        """Run a tool once over all crashes and return its result as plain JSON data.
+
+        The intent is on disk before `run` is awaited and the result before this returns. A result recorded earlier is
+        returned without running. `failure` turns an exception into the (code, safe message) that is recorded; without
+        it, or when it returns None, the record says `tool_error` and no exception text.
+
+        Raises:
+            OutcomeUnknown: It was in flight at a crash and is not idempotent, and nobody allowed another run.
+            ToolRaised: It failed; recorded, so it raises again when the run is taken up again.
+        """
+        ...
+
+    async def ask(self, *asks: Ask) -> list[Answer]:
+        """Return the answers in order of `asks`; an expired question is answered `approve=False`.
+
+        Raises:
+            Suspended: Not all are answered yet; let it pass.
+        """
+        ...
+
+    def answer_to(self, key: str) -> Answer | None:
+        """Return the answer to the question asked under `key`, or None when it was not asked or is open."""
+        ...
+
+    def recorded(self, key: str) -> bytes | None:
+        """Return what `record` kept under `key`, in this segment or an earlier one."""
+        ...
+
+    def record(self, key: str, value: bytes) -> None:
+        """Keep JSON under `key`; on disk no later than the next event that is."""
+        ...
+
+    def emitted_text(self, ordinal: int) -> tuple[str, str, bool] | None:
+        """Return (message id, text so far, complete) of the assistant message number `ordinal` (from 0) that counts."""
+        ...
+
+    def finishing(self, call_id: str) -> None:
+        """Say that the call's code runs in a thread that cannot be stopped (RUN-5)."""
+        ...
+
+    async def read_file(self, file_id: str) -> tuple[str, str, bytes]:
+        """Return (name, media type, bytes) of one of the caller's files.
+
+        Raises:
+            NotFound: The caller has no such file.
+        """
+        ...
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Turn:
+    """One segment of a run: the same turn is given again after an answer or a crash."""
+
+    run_id: str
+    thread_id: str
+    caller: Caller
+    spec: AgentSpec
+    agent: Any
+    input: Sequence[Part]
+    history: Sequence[Message]
+    context: Any
+    settings: Mapping[str, Any]
+    attempt: int
+    line: Line
+
+
+class Adapter(Protocol):
+    """One framework. Instances are shared by all runs and keep no state of a run on themselves (AGT-3)."""
+
+    @property
+    def framework(self) -> str:
+        """The framework's name, as agents report it."""
+        ...
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What this adapter can do; anything else is refused before acceptance."""
+        ...
+
+    @property
+    def partial_text(self) -> Literal["drop", "continue"]:
+        """After a crash in mid-message: the text is dropped and written again, or the same text is produced again."""
+        ...
+
+    def matches(self, agent: Any) -> bool:
+        """Tell whether `agent` is of this framework, from its class alone, without importing the framework."""
+        ...
+
+    def describe(self, spec: AgentSpec) -> AgentInfo:
+        """Return what can be known of the agent without running it; `version` defaults to a hash of its definition.
+
+        Raises:
+            ImportError: The framework's extra is not installed.
+        """
+        ...
+
+    def run(self, turn: Turn) -> AsyncIterator[Event | Finished]:
+        """Yield the turn's events in order and then exactly one `Finished`.
+
+        Raises:
+            Suspended: Questions are open (raised by the line).
+            AgentFailed: The model or the agent failed; nothing is completed.
+        """
+        ...

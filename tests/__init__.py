@@ -1,0 +1,1 @@
+"""Landline's own tests, laid out as the source is."""

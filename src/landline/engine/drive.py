@@ -185,7 +185,10 @@ class Driver:
             # Left for the next start: what was streamed so far is stored, the run stays `running` without an owner.
             await segment.run_log.flushed()
             return
-        appended = await ending()
+        try:
+            appended = await ending()
+        except Exception as error:  # noqa: BLE001 - an answer that cannot be stored must still end its run
+            appended = await self._failing(segment, error)()
         if segment.rows:
             self._history.extend(segment.claim.run.thread_id, segment.claim.parent_id, segment.spoken())
         if appended.promoted is not None:
@@ -234,14 +237,13 @@ class Driver:
         caller, run_id = claim.caller, claim.run.id
         records, answers = {}, {}
         if claim.last_seq > 1:
-            segment.fold = Fold(await self._stored(claim))
+            segment.run_log.fold = Fold(await self._stored(claim))
             records = await self._store.records(caller, run_id)
             answers = {
                 settled.key: settled for settled in await self._store.settled_questions(caller, run_id)
             }
         return RunLine(
             run_log=segment.run_log,
-            fold=segment.fold,
             records=records,
             answers=answers,
             caller=caller,
@@ -271,7 +273,6 @@ class Driver:
         else:
             return
         segment.run_log.add(event)
-        fold.apply(event)
 
     async def _turn(self, segment: Segment, spec: AgentSpec, adapter: Adapter) -> Turn:
         claim = segment.claim

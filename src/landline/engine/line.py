@@ -11,7 +11,6 @@ from typing import Any
 
 import msgspec
 
-from landline.engine.fold import Fold
 from landline.engine.log import Fenced, RunLog
 from landline.model.callers import Caller
 from landline.model.errors import ErrorInfo
@@ -36,7 +35,6 @@ class RunLine:
         self,
         *,
         run_log: RunLog,
-        fold: Fold,
         records: Mapping[str, bytes],
         answers: Mapping[str, Settled],
         caller: Caller,
@@ -49,11 +47,11 @@ class RunLine:
         self.tools_running = 0
         self.open_questions: list[Question] = []
         self.unstoppable: set[str] = set()
-        self._run_log, self._fold, self._clock = run_log, fold, clock
+        self._run_log, self._fold, self._clock = run_log, run_log.fold, clock
         self._records, self._answers = dict(records), answers
         self._caller, self._files, self._store = caller, files, store
-        self._inherited = {call_id for call_id, tool in fold.tools.items() if not tool.done}
-        self._replayable = [message.id for message in fold.messages.values()]
+        self._inherited = {call_id for call_id, tool in run_log.fold.tools.items() if not tool.done}
+        self._replayable = [message.id for message in run_log.fold.messages.values()]
 
     @property
     def cancelled(self) -> bool:
@@ -64,7 +62,6 @@ class RunLine:
         """Append one event at once; the driver's way in."""
         self.last_activity = self._clock.steady()
         self._run_log.add(event)
-        self._fold.apply(event)
 
     async def emit(self, *events: Event) -> None:
         """Append `events`; waits only when the log is far behind."""

@@ -8,13 +8,13 @@ is why nothing can be delivered out of order or twice.
 
 import asyncio
 import logging
-from collections import deque
 from collections.abc import Sequence
 
 from landline.engine.bells import Bells
+from landline.engine.fold import Fold
 from landline.engine.tasks import Tasks
 from landline.model.errors import StorageFailed
-from landline.model.events import Event, ReasoningDelta, Stamped, TextDelta, stamp
+from landline.model.events import Event, ReasoningDelta, Stamped, TextDelta, encode, mended
 from landline.model.runs import Usage
 from landline.model.times import iso
 from landline.ports.clock import Clock
@@ -47,10 +47,12 @@ class RunLog:
         self.caller = claim.caller
         self.epoch = claim.epoch
         self.written = claim.last_seq
-        self.tail: deque[Stamped] = deque(maxlen=TAIL_EVENTS)
+        self._tail: list[Stamped] = []
+        self._newest: list[Stamped] = []
         self.closed = False
         self._log = log
-        self._events: list[Event] = []
+        self.fold = Fold()
+        self._pending: list[tuple[Event, bytes | None]] = []
         self._records: list[tuple[str, bytes]] = []
         self._questions: list[NewQuestion] = []
         self._progress = False
@@ -60,22 +62,29 @@ class RunLog:
         self._waiters: list[asyncio.Future[Appended]] = []
 
     def add(self, event: Event) -> None:
-        """Append `event`; it is stored with the next commit and delivered after it."""
+        """Append `event`; it is stored with the next commit and delivered after it.
+
+        Raises:
+            Fenced: The run is not this driver's any more.
+            TypeError, OverflowError, KeyError: The event is not JSON, or speaks of a message or call that never began.
+        """
         if self.closed:
             raise Fenced
-        if self._events and isinstance(event, (TextDelta, ReasoningDelta)):
-            last = self._events[-1]
+        event, body = mended(event)
+        self.fold.apply(event)
+        if self._pending and isinstance(event, (TextDelta, ReasoningDelta)):
+            last = self._pending[-1][0]
             if type(last) is type(event) and last.message_id == event.message_id:
-                self._events[-1] = type(event)(message_id=event.message_id, delta=last.delta + event.delta)
+                merged = type(event)(message_id=event.message_id, delta=last.delta + event.delta)
+                self._pending[-1] = (merged, None)
                 return
-        self._events.append(event)
+        self._pending.append((event, body))
         self._log.dirty(self)
 
     def record(self, key: str, value: bytes) -> None:
-        """Keep a journal record; it goes to disk with the next batch of this run."""
+        """Keep a journal record; it goes to disk with the next event."""
         self._records.append((key, value))
         self._progress = True
-        self._log.dirty(self)
 
     def ask(self, question: NewQuestion) -> None:
         """Keep a question row with the next batch."""
@@ -88,11 +97,11 @@ class RunLog:
     @property
     def behind(self) -> bool:
         """Whether so much waits to be stored that the run should pause."""
-        return len(self._events) > BACKLOG_EVENTS
+        return len(self._pending) > BACKLOG_EVENTS
 
     async def flushed(self) -> None:
         """Return when everything added so far is stored."""
-        if self._events or self._records:
+        if self._pending:
             await self._wait()
 
     async def durable(self) -> None:
@@ -123,17 +132,18 @@ class RunLog:
         """Return the stored events after `after` from memory, or None when they are only in the store."""
         if after >= self.written:
             return []
-        if not self.tail or self.tail[0].seq > after + 1:
+        if self._newest and self._newest[0].seq == after + 1:
+            return self._newest  # the same list for all readers at the tail
+        if not self._tail or self._tail[0].seq > after + 1:
             return None
-        skip = after + 1 - self.tail[0].seq
-        return list(self.tail)[skip:] if skip else list(self.tail)
+        return self._tail[after + 1 - self._tail[0].seq :]
 
     def take(self, at: str) -> tuple[Append, list[asyncio.Future[Appended]]]:
         """Stamp what is pending and return it as one batch with those who wait for it."""
-        seq, stamped = self.written, list[Stamped]()
-        for event in self._events:
-            seq += 1
-            stamped.append(stamp(event, seq=seq, run_id=self.run_id, thread_id=self.thread_id, at=at))
+        stamped = [
+            Stamped(seq, self.run_id, self.thread_id, at, event.type, encode(event) if body is None else body)
+            for seq, (event, body) in enumerate(self._pending, start=self.written + 1)
+        ]
         final = self._final
         batch = Append(
             caller=self.caller,
@@ -153,14 +163,17 @@ class RunLog:
             spent_s=final[4] if final else None,
         )
         waiters, self._waiters = self._waiters, []
-        self._events, self._records, self._questions = [], [], []
+        self._pending, self._records, self._questions = [], [], []
         self._durable, self._progress, self._started_at, self._final = False, False, None, None
         return batch, waiters
 
     def stored(self, events: Sequence[Stamped]) -> None:
         """Move the tail: these are in the store now."""
         if events:
-            self.tail.extend(events)
+            self._newest = list(events)
+            self._tail += self._newest
+            if len(self._tail) > 2 * TAIL_EVENTS:
+                del self._tail[:-TAIL_EVENTS]
             self.written = events[-1].seq
 
     async def _wait(self) -> Appended:
@@ -227,6 +240,21 @@ class Log:
                 self._idle.set()
 
     async def _append(self, batches: list[Append]) -> list[Appended]:
+        try:
+            return await self._stored(batches)
+        except Exception:
+            logger.exception("a commit of %d runs broke; each is tried alone", len(batches))
+        return [await self._alone(batch) for batch in batches]
+
+    async def _alone(self, batch: Append) -> Appended:
+        """Keep one run that cannot be stored from taking the others down: it loses its driver."""
+        try:
+            return (await self._stored([batch]))[0]
+        except Exception:
+            logger.exception("run %s cannot be stored and is let go", batch.run_id)
+            return Appended(fenced=True)
+
+    async def _stored(self, batches: list[Append]) -> list[Appended]:
         while True:
             try:
                 return await self._store.append(batches)

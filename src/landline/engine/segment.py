@@ -4,14 +4,14 @@ A segment ends in exactly one of: completed, failed, cancelled, waiting, or left
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
 
 from landline.engine.fold import Fold
 from landline.engine.line import RunLine
 from landline.engine.log import RunLog
 from landline.model.errors import ErrorInfo
 from landline.model.events import (
+    Event,
     MessageCompleted,
     MessageStarted,
     RunCancelled,
@@ -37,7 +37,6 @@ class Segment:
     run_log: RunLog
     clock: Clock
     began: float
-    fold: Fold = field(default_factory=Fold)
     line: RunLine | None = None
     stop: str | None = None
     stopped_by: str = ""
@@ -50,10 +49,14 @@ class Segment:
         """Running time of the run so far, waiting not counted (RUN-10)."""
         return self.claim.spent_s + self.clock.steady() - self.began
 
-    def _add(self, *events: Any) -> None:
+    @property
+    def fold(self) -> Fold:
+        """The state of the run's log."""
+        return self.run_log.fold
+
+    def _add(self, *events: Event) -> None:
         for event in events:
             self.run_log.add(event)
-            self.fold.apply(event)
 
     def _close_loose(self) -> None:
         """Tools that ran after the last message get a message of their own, so that history holds them."""

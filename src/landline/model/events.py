@@ -4,6 +4,7 @@ An event is encoded once, when it is stamped with its place in the log; every re
 bytes. Kinds this build does not know pass through as `Unknown` (EVT-3).
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -47,6 +48,7 @@ __all__ = [
     "UsageReported",
     "decode_event",
     "encode",
+    "mended",
     "stamp",
 ]
 
@@ -316,6 +318,34 @@ _decoders = {tag: msgspec.json.Decoder(kind) for tag, kind in _KINDS.items()}
 def encode(value: object) -> bytes:
     """Return `value` (structs, dataclasses, plain JSON data) as compact UTF-8 JSON."""
     return _encoder.encode(value)
+
+
+_SURROGATES = re.compile("[\ud800-\udfff]")
+
+
+def mended(event: Event) -> tuple[Event, bytes]:
+    """Return `event` and its JSON, with lone surrogates, which are no text, replaced by U+FFFD.
+
+    Models and tools do produce them; each is replaced by itself, so that deltas still add up to the final text.
+
+    Raises:
+        TypeError, OverflowError: It holds data that is not JSON.
+    """
+    try:
+        return event, _encoder.encode(event)
+    except UnicodeEncodeError:
+        clean = msgspec.convert(_replaced(msgspec.to_builtins(event)), type(event))
+        return clean, _encoder.encode(clean)
+
+
+def _replaced(value: Any) -> Any:
+    if isinstance(value, str):
+        return _SURROGATES.sub("\ufffd", value)
+    if isinstance(value, dict):
+        return {_replaced(k): _replaced(v) for k, v in value.items()}  # pyright: ignore[reportUnknownVariableType] - any JSON
+    if isinstance(value, list):
+        return [_replaced(item) for item in value]  # pyright: ignore[reportUnknownVariableType] - any JSON
+    return value
 
 
 def decode_event(type_: str, body: bytes) -> Event | Unknown:

@@ -1,6 +1,7 @@
 """The six verbs of `ports.Runs`, on admission, the driver, the log and the store."""
 
 from collections.abc import AsyncIterator, Sequence
+from dataclasses import replace
 
 from landline.engine.admit import Admission
 from landline.engine.bells import Bells
@@ -9,7 +10,7 @@ from landline.engine.log import Log
 from landline.model.callers import Caller
 from landline.model.errors import Gone, NotFound
 from landline.model.events import Stamped
-from landline.model.runs import ACTIVE, TERMINAL, Answer, Run
+from landline.model.runs import TERMINAL, Answer, Run
 from landline.model.threads import Page
 from landline.model.times import iso
 from landline.ports.clock import Clock
@@ -19,6 +20,7 @@ from landline.ports.store import Answered, RunQuery, Store
 __all__ = ["EngineRuns"]
 
 PAGE = 500
+WATCH_PAGE = 50
 
 
 class EngineRuns:
@@ -50,9 +52,9 @@ class EngineRuns:
             await release(request.context)
         elif request.has_context:
             self._driver.give_context(accepted.run.id, request.context)
+        self._bells.ring(f"thread:{accepted.run.thread_id}")
         if accepted.claim is not None:
             self._driver.launch(accepted.claim)
-            self._bells.ring(f"thread:{accepted.run.thread_id}")
         elif request.on_busy == "interrupt" and accepted.active_run_id and not accepted.replayed:
             await self._end(caller, accepted.active_run_id)
             return Started(run=await self._store.get_run(caller, accepted.run.id))
@@ -90,7 +92,11 @@ class EngineRuns:
             batch = run_log.since(cursor)
             if batch is not None:
                 return batch
-        return await self._store.events(caller, run_id, after=cursor, limit=PAGE)
+        stored = await self._store.events(caller, run_id, after=cursor, limit=PAGE)
+        if run_log is None or not stored:
+            return stored
+        # The store may be a commit ahead of what this process has told: all readers move with the log.
+        return [event for event in stored if event.seq <= run_log.written]
 
     async def _over(self, caller: Caller, run_id: str, cursor: int) -> bool:
         """Tell whether nothing can come after `cursor`; a cursor beyond the log is refused."""
@@ -142,18 +148,31 @@ class EngineRuns:
         """Return a page of the caller's runs, newest first."""
         return await self._store.list_runs(caller, query)
 
-    async def watch(self, caller: Caller, thread_id: str) -> AsyncIterator[str]:
-        """Yield the id of the thread's active run, and of each later one as it becomes active."""
+    async def watch(
+        self, caller: Caller, thread_id: str, *, after_run: str | None = None
+    ) -> AsyncIterator[str]:
+        """Yield the ids of a thread's runs as they are made; see the port."""
         await self._store.get_thread(caller, thread_id)
-        seen: set[str] = set()
+        newest, first = after_run or "", after_run is None
         while True:
             bell = self._bells.listen(f"thread:{thread_id}")
             try:
-                page = await self._store.list_runs(caller, RunQuery(thread_id=thread_id, limit=20))
-                for run in reversed(page.items):
-                    if run.id not in seen and (run.status in ACTIVE or seen):
-                        yield run.id
-                    seen.add(run.id)
+                for run in await self._made_after(caller, thread_id, newest, live=first):
+                    newest = run.id
+                    yield run.id
+                first = False
                 await bell
             finally:
                 self._bells.forget(f"thread:{thread_id}", bell)
+
+    async def _made_after(self, caller: Caller, thread_id: str, newest: str, *, live: bool) -> list[Run]:
+        """Return the thread's runs with ids after `newest`, oldest first; with `live` only those that go on."""
+        found: list[Run] = []
+        query = RunQuery(thread_id=thread_id, limit=WATCH_PAGE)
+        while True:
+            page = await self._store.list_runs(caller, query)
+            wanted = [run for run in page.items if run.id > newest and not (live and run.status in TERMINAL)]
+            found += wanted
+            if page.next_cursor is None or not wanted:
+                return found[::-1]
+            query = replace(query, cursor=page.next_cursor)

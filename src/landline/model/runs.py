@@ -34,7 +34,7 @@ ACTIVE: frozenset[str] = frozenset({"running", "waiting"})
 """States that hold the thread: at most one such run per thread (REL-5)."""
 
 
-class Usage(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+class Usage(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens of a run, summed over its model calls and attempts; money in US dollars when it is known."""
 
     input_tokens: int = 0

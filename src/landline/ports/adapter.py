@@ -110,7 +110,7 @@ class Suspended(BaseException):
 class OutcomeUnknown(Exception):
     """The tool was called before a crash, nobody knows whether it ran to its end, and it may not run twice.
 
-    The adapter asks a human (`Line.ask` with `ToolCall.call_id` as key); an approval lets `Line.tool` run it again.
+    The adapter asks a human (`Line.ask` with the key `unknown:<call_id>`); an approval lets `Line.tool` run it again.
     """
 
     def __init__(self, call: ToolCall) -> None:
@@ -244,6 +244,8 @@ class Adapter(Protocol):
 
     def run(self, turn: Turn) -> AsyncIterator[Event | Finished]:
         """Yield the turn's events in order and then exactly one `Finished`.
+
+        The iterator is pulled and closed in one task: frameworks keep context variables between two events.
 
         Raises:
             Suspended: Questions are open (raised by the line).

@@ -26,6 +26,7 @@ __all__ = [
     "StartRun",
     "Started",
     "Threads",
+    "Watch",
 ]
 
 
@@ -150,6 +151,21 @@ class Threads(Protocol):
         idempotency: IdempotencyKey | None = None,
     ) -> tuple[Thread, bool]: ...
     async def messages(self, caller: Caller, query: MessageQuery) -> Page[Message]: ...
+
+
+class Watch(Protocol):
+    """What comes next on a thread."""
+
+    def watch(self, caller: Caller, thread_id: str, *, after_run: str | None = None) -> AsyncIterator[str]:
+        """Yield the ids of a thread's runs as they are made, in order, until the reader leaves.
+
+        Begins with every run made after `after_run`, or without it with the runs that have not ended. No run is left
+        out, also when several begin and end between two looks.
+
+        Raises:
+            NotFound: No thread has this id among the caller's own.
+        """
+        ...
 
 
 class Agents(Protocol):

@@ -1,0 +1,170 @@
+"""Plain functions as agents (ADP-11): called with their run, resumed by running again from the top."""
+
+import inspect
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
+from typing import Any, Literal
+
+from landline.adapters.plain.run import PlainRun
+from landline.adapters.plain.shape import function_of, output_schema, reads_settings, shape_of, version_of
+from landline.adapters.plain.sync import SyncRun
+from landline.adapters.plain.tape import NotJson, Tape
+from landline.adapters.plain.threads import Portal
+from landline.model.agents import AgentInfo, Capability, ToolInfo
+from landline.model.errors import AgentFailed, LandlineError
+from landline.model.events import Event
+from landline.model.messages import text_of
+from landline.ports.adapter import AgentSpec, Finished, ToolRaised, Turn
+
+__all__ = ["PlainAdapter", "adapter"]
+
+_WITHOUT_RUN: frozenset[Capability] = frozenset(
+    {"streaming", "structured_output", "partial_output", "cancel"}
+)
+_WITH_RUN: frozenset[Capability] = _WITHOUT_RUN | {
+    "ask", "approvals", "context", "files", "images", "reasoning", "settings", "tool_resume", "tools",
+}  # fmt: skip
+_SETTINGS = ("max_tokens", "model", "temperature")
+
+
+class PlainAdapter:
+    """Functions, async functions, generators and async generators."""
+
+    @property
+    def framework(self) -> str:
+        """The framework's name."""
+        return "plain"
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What a function that takes its run can do; one that does not can do less (see `describe`)."""
+        return _WITH_RUN
+
+    @property
+    def partial_text(self) -> Literal["drop", "continue"]:
+        """The function says its text again from the start, and only what readers do not have is emitted."""
+        return "continue"
+
+    def matches(self, agent: Any) -> bool:
+        """Tell whether `agent` is a function, a bound method or a partial of one; a class is not."""
+        return function_of(agent) is not None
+
+    def describe(self, spec: AgentSpec) -> AgentInfo:
+        """Return what the function's signature, docstring and source say.
+
+        Raises:
+            TypeError: It cannot be called as an agent.
+        """
+        tools = [
+            ToolInfo(name=name, approval=policy.approval, idempotent=policy.idempotent)
+            for name, policy in spec.tools.items()
+        ]
+        title = spec.title or spec.name.replace("_", " ").capitalize()
+        limits = {"deadline_s": spec.deadline_s, "idle_timeout_s": spec.idle_timeout_s}
+        facts: dict[str, Any] = {"description": spec.description, "version": spec.version or ""}
+        if spec.agent is not None:  # a factory's functions are not known before a run
+            shape = shape_of(spec.agent)
+            able = _WITH_RUN if shape.takes == "run" else _WITHOUT_RUN
+            settings = _SETTINGS if shape.takes == "run" and reads_settings(spec.agent) else ()
+            facts = {
+                "description": spec.description or inspect.getdoc(function_of(spec.agent)),
+                "version": spec.version or version_of(spec.agent),
+                "capabilities": sorted(able if settings else able - {"settings"}),
+                "settings": settings,
+                "output_schema": output_schema(spec.agent),
+            }
+        else:
+            facts["capabilities"] = sorted(_WITH_RUN - {"settings"})
+        return AgentInfo(
+            name=spec.name,
+            title=title,
+            framework=self.framework,
+            starters=tuple(spec.starters),
+            tools=tools,
+            limits={name: limit for name, limit in limits.items() if limit is not None},
+            scopes=tuple(spec.scopes),
+            labels=dict(spec.labels),
+            **facts,
+        )
+
+    async def run(self, turn: Turn) -> AsyncIterator[Event | Finished]:
+        """Run the function; its events go to the line as they happen, so this yields the end only."""
+        tape = Tape(turn)
+        try:
+            output = await tape.conclude(await _perform(turn.agent, tape))
+        except Exception as error:  # a function is anybody's code
+            tape.check()
+            raise _failure(error) from error
+        except SystemExit as error:
+            # Let through, it would end the server's loop.
+            raise AgentFailed("The agent tried to end the process.", code="agent_error") from error
+        except BaseExceptionGroup:
+            tape.check()  # a suspension inside the function's own task group
+            raise
+        yield Finished(output=output)
+
+
+async def _perform(function: Callable[..., Any], tape: Tape) -> Any:
+    """Call the function and return what it returned; a generator's items are taken as they come."""
+    shape = shape_of(function)
+    if shape.blocking:
+        portal = Portal(tape.line)
+        given = _given(shape.takes, tape, lambda: SyncRun(tape, portal))
+        return await portal.run(lambda: _block(function, given, tape, portal), f"agent:{tape.turn.spec.name}")
+    result = function(*_given(shape.takes, tape, lambda: PlainRun(tape)))
+    if not inspect.isasyncgen(result):
+        return await result
+    async with aclosing(result) as items:
+        async for item in items:
+            await tape.take(item)
+    return None
+
+
+def _given(takes: str, tape: Tape, make_run: Callable[[], Any]) -> tuple[Any, ...]:
+    match takes:
+        case "run":
+            return (make_run(),)
+        case "text":
+            return (text_of(tape.turn.input),)
+        case _:
+            return ()
+
+
+def _block(function: Callable[..., Any], given: tuple[Any, ...], tape: Tape, portal: Portal) -> Any:
+    """Call a sync function, in its thread."""
+    result = function(*given)
+    if inspect.isawaitable(result) or inspect.isasyncgen(result):
+        if inspect.iscoroutine(result):
+            result.close()
+        raise TypeError(f"{function!r} is sync but gave something to await; make it an `async def`")
+    if not inspect.isgenerator(result):
+        return result
+    try:
+        while True:
+            try:
+                item = next(result)
+            except StopIteration as end:
+                return end.value
+            portal.call(lambda item=item: tape.take(item))
+    finally:
+        result.close()
+
+
+def _failure(error: Exception) -> AgentFailed:
+    match error:
+        case AgentFailed():
+            return error
+        case ToolRaised(code=code, message=message):
+            return AgentFailed(message, code=code)
+        case LandlineError(code=code, detail=detail):
+            return AgentFailed(detail, code=code)
+        case NotJson():
+            return AgentFailed(str(error), code="not_json")
+        case _:
+            # The exception's text stays in the log: it may hold anything (EVT-8).
+            return AgentFailed(
+                "The agent failed. The log has the details under this run's id.", code="agent_error"
+            )
+
+
+adapter = PlainAdapter()

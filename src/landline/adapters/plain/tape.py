@@ -1,0 +1,229 @@
+"""What a function did so far, played back: a segment runs the function from the top, and the tape knows what is done.
+
+Emits, partial outputs and questions are keyed by (name, ordinal). What was recorded is not done again; from the
+first new thing on, everything is recorded. Code outside of steps may therefore run several times (ADP-11).
+"""
+
+import asyncio
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Final
+
+import msgspec
+import pydantic_core
+
+from landline.adapters.plain import scope
+from landline.adapters.plain.speech import Speech, mismatch
+from landline.model.errors import AgentFailed
+from landline.model.events import (
+    AgentChanged,
+    Custom,
+    Event,
+    FileAdded,
+    OutputPartial,
+    ReasoningDelta,
+    SourceAdded,
+    ToolProgress,
+    UsageReported,
+    encode,
+)
+from landline.model.runs import Answer
+from landline.ports.adapter import Ask, Suspended, Turn
+
+__all__ = ["NotJson", "Tape", "jsonable"]
+
+_OF_A_MESSAGE: Final = (FileAdded, ReasoningDelta, SourceAdded)
+_EMITTABLE: Final = (AgentChanged, Custom, ToolProgress, UsageReported, *_OF_A_MESSAGE)
+"""What a function may emit itself. Messages, tools, questions and the run's states follow from what it does."""
+
+
+class NotJson(TypeError):
+    """What must be recorded is not JSON data."""
+
+
+def jsonable(value: Any, what: str) -> Any:
+    """Return `value` as plain JSON data.
+
+    Raises:
+        NotJson: It cannot be written as JSON, so it could not be given back after a crash.
+    """
+    try:
+        return pydantic_core.to_jsonable_python(value, inf_nan_mode="null")
+    except (pydantic_core.PydanticSerializationError, ValueError) as error:
+        raise NotJson(
+            f"{what} must be JSON data (text, numbers, lists, dicts, pydantic models, dataclasses), "
+            f"because it is recorded: {error}"
+        ) from error
+
+
+class Tape:
+    """One run of one function."""
+
+    def __init__(self, turn: Turn) -> None:
+        self.turn = turn
+        self.line = turn.line
+        self.speech = Speech(turn.line)
+        self.stopped: BaseException | None = None
+        self._counts: dict[str, int] = {}
+        self._outputs: list[Any] = []
+        self._calls = 0
+        self._no_calls = asyncio.Event()
+        self._no_calls.set()
+
+    def check(self) -> None:
+        """Raise what ended the segment, again: code that caught it must not go on."""
+        if self.stopped is not None:
+            raise self.stopped
+
+    @contextmanager
+    def sticky(self) -> Generator[None]:
+        """Remember a suspension or a mismatch raised in here, whatever the function's code does with it."""
+        self.check()
+        try:
+            yield
+        except (Suspended, AgentFailed) as stop:
+            self.stopped = stop
+            raise
+
+    def key(self, name: str) -> str:
+        """Return the key of the next thing named `name` here: the same one when the function runs again."""
+        around = scope.current()
+        place = f"{around.call_id}/{name}" if around else name
+        ordinal = self._counts.get(place, 0)
+        self._counts[place] = ordinal + 1
+        return f"{place}:{ordinal}"
+
+    def same(self, key: str, data: Any, what: str) -> None:
+        """Record `data` under `key`, or see that it is what was recorded.
+
+        Raises:
+            AgentFailed: It is not (`replay_mismatch`).
+        """
+        body, earlier = encode(data), self.line.recorded(key)
+        if earlier is None:
+            self.line.record(key, body)
+        elif msgspec.json.decode(earlier) != msgspec.json.decode(body):
+            raise mismatch(what)
+
+    # -- what is said and shown
+
+    async def say(self, text: str) -> None:
+        """Say text."""
+        with self.sticky():
+            await self.speech.say(text)
+
+    async def end_message(self) -> None:
+        """Complete the open message."""
+        with self.sticky():
+            await self.speech.end()
+
+    async def emit(self, event: Event) -> None:
+        """Emit an event once, however often the function runs.
+
+        Raises:
+            TypeError: Events of this kind follow from what the function does and are not emitted by it.
+        """
+        self.check()
+        if not isinstance(event, _EMITTABLE):
+            names = ", ".join(sorted(kind.__name__ for kind in _EMITTABLE))
+            raise TypeError(f"a function cannot emit {type(event).__name__}; it can emit: {names}")
+        if isinstance(event, _OF_A_MESSAGE):
+            event = msgspec.structs.replace(event, message_id=await self.speech.message_id())
+        name = event.type
+        if isinstance(event, Custom):
+            name = f"{name}/{event.name}"
+            event = msgspec.structs.replace(event, data=jsonable(event.data, "the data of an event"))
+        await self._once(f"emit/{name}", event)
+
+    async def output(self, partial: Any) -> None:
+        """Show a structured output so far; the last one shown is the answer unless the function returns another."""
+        self.check()
+        data = jsonable(partial, "an output")
+        self._outputs[:] = [data]
+        if (around := scope.current()) is not None:
+            around.see(data)
+        await self._once("output", OutputPartial(message_id=await self.speech.message_id(), output=data))
+
+    async def take(self, item: Any) -> None:
+        """Take what a generator yielded: text, an event, or a structured output so far."""
+        if isinstance(item, str):
+            await self.say(item)
+        elif isinstance(item, Event):
+            await self.emit(item)
+        else:
+            await self.output(item)
+
+    async def _once(self, name: str, event: Event) -> None:
+        key = self.key(name)
+        if self.line.recorded(key) is None:
+            # Nothing is awaited between these two: the record and the event are stored in one batch or not at all.
+            self.line.record(key, b"true")
+            await self.line.emit(event)
+
+    async def conclude(self, value: Any) -> Any:
+        """Complete what is open and return the run's output, given what the function returned."""
+        self.check()
+        if value is None:
+            await self.end_message()
+            return self._outputs[0] if self._outputs else self.speech.text
+        if isinstance(value, str):
+            said = self.speech.text
+            if value.startswith(said):
+                await self.say(value[len(said) :])
+            elif value != self.speech.last:
+                await self.end_message()
+                await self.say(value)
+            await self.end_message()
+            return value
+        output = jsonable(value, "what an agent returns")
+        if self._outputs != [output]:
+            await self.output(output)
+        await self.end_message()
+        return output
+
+    # -- calls and questions
+
+    @contextmanager
+    def calling(self) -> Generator[None]:
+        """A step or tool is running."""
+        self._calls += 1
+        self._no_calls.clear()
+        try:
+            yield
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._no_calls.set()
+
+    def keep_inside(self, inner: scope.Scope) -> None:
+        """Record what a call said and showed, because it will not do so again."""
+        if inner.said or inner.outputs:
+            self.line.record(
+                f"inside:{inner.call_id}", encode({"said": "".join(inner.said), "outputs": inner.outputs})
+            )
+
+    async def replay_inside(self, call_id: str) -> None:
+        """Say what a finished call said."""
+        earlier = self.line.recorded(f"inside:{call_id}")
+        if earlier is None:
+            return
+        kept = msgspec.json.decode(earlier)
+        await self.say(kept["said"])
+        if kept["outputs"]:
+            self._outputs[:] = kept["outputs"]
+
+    async def ask(self, ask: Ask) -> Answer:
+        """Return a human's answer, or end the segment.
+
+        Raises:
+            Suspended: It is not answered yet.
+        """
+        with self.sticky():
+            # The message before a question is whole: whoever reads it may wait for days.
+            await self.speech.end()
+            if scope.current() is None:
+                # The results of calls in parallel are kept before the segment ends (ADP-3).
+                await self._no_calls.wait()
+            self.check()
+            [answer] = await self.line.ask(ask)
+            return answer

@@ -1,0 +1,346 @@
+"""The capability that makes a run resumable: model responses are recorded, tools go through the line (ADP-4).
+
+Taken up again, the agent runs from its start: requests and calls that were finished are answered from the journal, in
+the same order, and only what comes after them happens. One instance belongs to one segment of one run.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from typing import Any, cast
+
+import pydantic_core
+from pydantic import ValidationError
+from pydantic_ai import Agent
+from pydantic_ai.capabilities import AbstractCapability, UseThreadExecutor
+from pydantic_ai.capabilities.abstract import CapabilityOrdering, leaf_capabilities
+from pydantic_ai.exceptions import (
+    ApprovalRequired,
+    CallDeferred,
+    ModelRetry,
+    SkipModelRequest,
+    SkipToolExecution,
+    ToolFailed,
+    ToolFailedError,
+    ToolRetryError,
+)
+from pydantic_ai.messages import (
+    ModelMessagesTypeAdapter,
+    ModelResponse,
+    NativeToolCallPart,
+    NativeToolReturnPart,
+    ToolCallPart,
+    ToolReturnPart,
+)
+from pydantic_ai.models import ModelRequestContext
+from pydantic_ai.tools import RunContext, ToolDefinition
+
+from landline.adapters.pydantic_ai.failures import check_whole
+from landline.adapters.pydantic_ai.results import dump_result, load_result
+from landline.adapters.pydantic_ai.threads import ToolThreads
+from landline.model.events import Event, ToolCalled, ToolCompleted, UsageReported
+from landline.ports.adapter import Ask, OutcomeUnknown, ToolCall, ToolPolicy, ToolRaised, Turn
+
+__all__ = ["Journal"]
+
+_NOBODY_KNOWS = "Whether this call ran is not known, and it was decided not to run it again."
+_WAITS = "The call stopped to wait for an answer."
+
+
+class Journal(AbstractCapability[Any]):
+    """Records and replays one run; the outermost capability, so that all others count as part of what is recorded."""
+
+    def __init__(self, turn: Turn) -> None:
+        self._line = turn.line
+        self._policies = turn.spec.tools
+        self._own_threads = not _has_threads(turn.agent)
+        self._requests = 0
+        self._call_ids: set[str] = set()
+        self._calls: dict[str, ToolCallPart] = {}
+        self._in_line: set[str] = set()
+        self._doubtful: list[Ask] = []
+        self.replayed = False
+        """Whether the last model request was answered from the journal."""
+        self.output_mode = "text"
+        self.model: str | None = None
+        self.answers: dict[str, Any] = {}
+        """Answers that stand for a tool's result, by call id."""
+
+    def get_ordering(self) -> CapabilityOrdering:
+        """Stand outside all others."""
+        return CapabilityOrdering(position="outermost")
+
+    # model requests
+
+    async def wrap_model_request(
+        self,
+        ctx: RunContext[Any],
+        *,
+        request_context: ModelRequestContext,
+        handler: Callable[[ModelRequestContext], Awaitable[ModelResponse]],
+    ) -> ModelResponse:
+        """Answer request number k from the journal, or make it and record the whole response."""
+        key = f"model:{self._requests}"
+        ordinal, self._requests = self._requests, self._requests + 1
+        self.output_mode = _output_mode(request_context)
+        stored = self._line.recorded(key)
+        self.replayed = stored is not None
+        if stored is not None:
+            return self._learn(_load_response(stored))
+        try:
+            response = await handler(request_context)
+        except SkipModelRequest as skip:
+            self._line.record(key, ModelMessagesTypeAdapter.dump_json([skip.response]))
+            self._learn(skip.response)
+            raise
+        except ModelRetry as retry:
+            self._line.record(key, pydantic_core.to_json({"retry": retry.message}))
+            raise
+        check_whole(response)
+        response = self._with_own_ids(response, ordinal)
+        # The record and the usage go to the log as one: a response that is replayed is not counted again.
+        self._line.record(key, ModelMessagesTypeAdapter.dump_json([response]))
+        await self._line.emit(_usage(response), *_provider_tools(response))
+        return self._learn(response)
+
+    def _with_own_ids(self, response: ModelResponse, ordinal: int) -> ModelResponse:
+        """Rename calls whose id came before in this run: the log and the journal know a call by its id."""
+        parts = list(response.parts)
+        taken = set(self._call_ids)
+        for index, part in enumerate(parts):
+            if isinstance(part, ToolCallPart):
+                call_id = part.tool_call_id
+                if call_id in taken:
+                    call_id = f"{call_id}#{ordinal}.{index}"
+                    parts[index] = replace(part, tool_call_id=call_id)
+                taken.add(call_id)
+        return response if parts == list(response.parts) else replace(response, parts=parts)
+
+    def _learn(self, response: ModelResponse) -> ModelResponse:
+        self.model = response.model_name or self.model
+        self._calls = {part.tool_call_id: part for part in response.parts if isinstance(part, ToolCallPart)}
+        self._call_ids.update(self._calls)
+        return response
+
+    # tools
+
+    async def wrap_tool_execute(
+        self,
+        ctx: RunContext[Any],
+        *,
+        call: ToolCallPart,
+        tool_def: ToolDefinition,
+        args: dict[str, Any],
+        handler: Callable[[dict[str, Any]], Awaitable[Any]],
+    ) -> Any:
+        """Run a tool through the line, once over all crashes."""
+        policy = self._policies.get(call.tool_name, ToolPolicy())
+        if policy.approval and not ctx.tool_call_approved:
+            raise ApprovalRequired
+        key = self._key(call.tool_call_id, again=ctx.tool_call_approved)
+        if (deferred := self._line.recorded(f"deferred:{key}")) is not None:
+            raise _load_deferral(deferred)
+        if self._given_up(key):
+            return await self._give_up(key, call)
+        self._in_line.add(call.tool_call_id)
+        threads = ToolThreads()
+        tool = ToolCall(
+            call_id=key, name=call.tool_name, arguments=call.args_as_dict(), idempotent=policy.idempotent
+        )
+
+        async def run() -> Any:
+            with self._threads(threads):
+                try:
+                    value = await handler(args)
+                except SkipToolExecution as skip:
+                    value = skip.result
+                except (ApprovalRequired, CallDeferred) as deferral:
+                    self._line.record(f"deferred:{key}", _dump_deferral(deferral))
+                    self._in_line.discard(call.tool_call_id)
+                    raise
+            shown, record = dump_result(value)
+            if record is not None:
+                self._line.record(f"tool:{key}", record)
+            return shown
+
+        try:
+            shown = await self._line.tool(tool, run, failure=_recorded_failure)
+        except OutcomeUnknown:
+            self._doubtful.append(_doubt(tool))
+            return None  # never reaches the model: `doubtful` is asked before the next step
+        except ToolRaised as raised:
+            raise _as_it_was(raised) from raised
+        except asyncio.CancelledError:
+            if threads.running:
+                self._line.finishing(key)
+            raise
+        return load_result(shown, self._line.recorded(f"tool:{key}"))
+
+    def _threads(self, threads: ToolThreads) -> AbstractContextManager[None]:
+        return Agent.using_thread_executor(threads) if self._own_threads else nullcontext()
+
+    def _key(self, call_id: str, *, again: bool) -> str:
+        """Return the journal's key: a call that stopped to ask and is answered is a call of its own."""
+        key, number = call_id, 1
+        while again and self._line.recorded(f"deferred:{key}") is not None:
+            number += 1
+            key = f"{call_id}:{number}"
+        return key
+
+    def _given_up(self, key: str) -> bool:
+        answer = self._line.answer_to(f"unknown:{key}")
+        return answer is not None and not answer.approve
+
+    async def _give_up(self, key: str, call: ToolCallPart) -> Any:
+        self._in_line.add(call.tool_call_id)
+        # Idempotent, because this run of it does nothing but fail: the log gets its end of the call.
+        await self._fail(key, call, code="outcome_unknown", message=_NOBODY_KNOWS, idempotent=True)
+        raise ToolFailed(_NOBODY_KNOWS)
+
+    def take_doubtful(self) -> list[Ask]:
+        """Return the questions about calls of unknown outcome that came up since the last time."""
+        asks, self._doubtful = self._doubtful, []
+        return asks
+
+    async def settle(self, part: ToolReturnPart) -> None:
+        """Give the log a call that ended without its tool being run: refused, denied, or answered by a human."""
+        call = self._calls.get(part.tool_call_id)
+        if call is None or part.tool_call_id in self._in_line:
+            return
+        key = self._key(part.tool_call_id, again=True)
+        if part.tool_call_id in self.answers:
+            answer = self.answers[part.tool_call_id]
+
+            async def said() -> Any:
+                return answer
+
+            await self._line.tool(_refused(key, call, idempotent=True), said)
+        elif (code := _SETTLED.get(part.outcome)) is not None:
+            await self._fail(key, call, code=code, message=_text(part), idempotent=True)
+
+    async def _fail(self, key: str, call: ToolCallPart, *, code: str, message: str, idempotent: bool) -> None:
+        async def fail() -> Any:
+            raise ToolFailed(message)
+
+        try:
+            await self._line.tool(
+                _refused(key, call, idempotent=idempotent), fail, failure=lambda _: (code, message)
+            )
+        except (ToolFailed, ToolRaised):
+            return
+
+
+_SETTLED = {"denied": "denied", "retried": "model_retry", "failed": "tool_failed"}
+
+
+def _refused(key: str, call: ToolCallPart, *, idempotent: bool) -> ToolCall:
+    return ToolCall(call_id=key, name=call.tool_name, arguments=call.args_as_dict(), idempotent=idempotent)
+
+
+def _text(part: ToolReturnPart) -> str:
+    content = cast("Any", part.content)
+    if isinstance(content, list):
+        return "; ".join(_error_line(error) for error in cast("list[Any]", content))
+    return str(content)
+
+
+def _error_line(error: Any) -> str:
+    if not isinstance(error, Mapping):
+        return str(error)
+    details = cast("Mapping[str, Any]", error)
+    return f"{'.'.join(str(at) for at in details.get('loc', ()))}: {details.get('msg', '')}"
+
+
+def _has_threads(agent: Any) -> bool:
+    """Tell whether the agent brings its own pool for sync tools; then that is used."""
+    return any(isinstance(leaf, UseThreadExecutor) for leaf in leaf_capabilities(agent.root_capability))
+
+
+def _output_mode(request_context: ModelRequestContext) -> str:
+    mode = request_context.model_request_parameters.output_mode
+    if mode == "auto":
+        return str(request_context.model.profile.get("default_structured_output_mode", "tool"))
+    return mode
+
+
+def _load_response(stored: bytes) -> ModelResponse:
+    kept = pydantic_core.from_json(stored)
+    if isinstance(kept, dict):
+        raise ModelRetry(str(cast("dict[str, Any]", kept)["retry"]))
+    (response,) = ModelMessagesTypeAdapter.validate_json(stored)
+    assert isinstance(response, ModelResponse)
+    return response
+
+
+def _usage(response: ModelResponse) -> Event:
+    usage = response.usage
+    cost = usage.cost
+    return UsageReported(
+        input_tokens=usage.input_tokens,
+        output_tokens=usage.output_tokens,
+        total_tokens=usage.input_tokens + usage.output_tokens,
+        cost_usd=None if cost is None else float(cost),
+    )
+
+
+def _provider_tools(response: ModelResponse) -> list[Event]:
+    """Tools that the provider ran itself within the response, such as its web search."""
+    events: list[Event] = []
+    returns = {part.tool_call_id: part for part in response.parts if isinstance(part, NativeToolReturnPart)}
+    for part in response.parts:
+        if isinstance(part, NativeToolCallPart) and (end := returns.get(part.tool_call_id)) is not None:
+            events.append(
+                ToolCalled(call_id=part.tool_call_id, name=part.tool_name, arguments=part.args_as_dict())
+            )
+            events.append(ToolCompleted(call_id=part.tool_call_id, result=dump_result(end.content)[0]))
+    return events
+
+
+def _recorded_failure(error: Exception) -> tuple[str, str] | None:
+    """Record only words that are meant for the model; any other exception's text stays out of the log."""
+    match error:
+        case ToolRetryError() | ModelRetry() | ValidationError():
+            return "model_retry", str(error)
+        case ToolFailedError() | ToolFailed():
+            return "tool_failed", str(error)
+        case ApprovalRequired() | CallDeferred():
+            return "deferred", _WAITS
+        case _:
+            return None
+
+
+def _as_it_was(raised: ToolRaised) -> Exception:
+    match raised.code:
+        case "model_retry":
+            return ModelRetry(raised.message)
+        case "tool_failed" | "outcome_unknown":
+            return ToolFailed(raised.message)
+        case _:
+            return raised
+
+
+def _dump_deferral(deferral: ApprovalRequired | CallDeferred) -> bytes:
+    kind = deferral.kind if isinstance(deferral, CallDeferred) else "approval"
+    return pydantic_core.to_json({"kind": kind, "metadata": deferral.metadata}, fallback=str)
+
+
+def _load_deferral(stored: bytes) -> ApprovalRequired | CallDeferred:
+    kept = pydantic_core.from_json(stored)
+    if kept["kind"] == "approval":
+        return ApprovalRequired(kept["metadata"])
+    return CallDeferred(kept["metadata"], kind=kept["kind"])
+
+
+def _doubt(tool: ToolCall) -> Ask:
+    return Ask(
+        key=f"unknown:{tool.call_id}",
+        kind="approval",
+        prompt=(
+            f"The server stopped while the tool {tool.name} was running. It may or may not have done its work. "
+            "Run it again?"
+        ),
+        tool=tool.name,
+        call_id=tool.call_id,
+        arguments=tool.arguments,
+    )

@@ -1,0 +1,63 @@
+"""Tool results as plain JSON for the log, and back for the framework, the same before and after a crash."""
+
+from typing import Any, cast
+
+import pydantic_core
+from pydantic import TypeAdapter
+from pydantic_ai.messages import BinaryContent, ToolReturn, ToolReturnContent
+
+__all__ = ["dump_result", "load_result"]
+
+_PLAIN = (str, int, float, bool, type(None))
+_returns: TypeAdapter[ToolReturn[Any]] = TypeAdapter(ToolReturn)
+_contents: TypeAdapter[Any] = TypeAdapter(ToolReturnContent)
+
+
+def dump_result(value: Any) -> tuple[Any, bytes | None]:
+    """Return (what the log shows, the record that restores what it does not show).
+
+    A result that is JSON, or a model or dataclass that becomes JSON, is shown whole and needs no record. What carries
+    files, or speaks to the framework (`ToolReturn`), is shown without the files' bytes and recorded beside the log.
+    """
+    if isinstance(value, ToolReturn):
+        whole = cast("ToolReturn[Any]", value)
+        return _shown(whole.return_value), b'{"return":' + _returns.dump_json(whole) + b"}"
+    if _has_files(value):
+        return _shown(value), b'{"content":' + _contents.dump_json(value) + b"}"
+    return _json(value), None
+
+
+def load_result(shown: Any, record: bytes | None) -> Any:
+    """Return what the framework is given: the shown JSON, or what the record restores."""
+    if record is None:
+        return shown
+    kept = cast("dict[str, Any]", pydantic_core.from_json(record))
+    if "return" in kept:
+        return _returns.validate_json(pydantic_core.to_json(kept["return"]))
+    return _contents.validate_json(pydantic_core.to_json(kept["content"]))
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, _PLAIN) and not isinstance(value, float):
+        return value
+    return pydantic_core.to_jsonable_python(value, bytes_mode="base64", inf_nan_mode="strings")
+
+
+def _has_files(value: Any) -> bool:
+    if isinstance(value, BinaryContent):
+        return True
+    if isinstance(value, dict):
+        return any(_has_files(item) for item in cast("dict[Any, Any]", value).values())
+    if isinstance(value, list | tuple):
+        return any(_has_files(item) for item in cast("list[Any]", value))
+    return False
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, BinaryContent):
+        return {"kind": "binary", "media_type": value.media_type, "size": len(value.data)}
+    if isinstance(value, dict):
+        return {str(key): _shown(item) for key, item in cast("dict[Any, Any]", value).items()}
+    if isinstance(value, list | tuple):
+        return [_shown(item) for item in cast("list[Any]", value)]
+    return _json(value)

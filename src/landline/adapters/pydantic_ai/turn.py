@@ -1,0 +1,104 @@
+"""One turn of a Pydantic AI agent: the graph is pulled node by node in the caller's own task.
+
+Pulling keeps the order: all text of a response is handed over before any of its tools starts. There is no task and no
+buffer in between, so closing the generator closes the model's HTTP stream.
+"""
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pydantic_core
+from msgspec import Raw
+from pydantic_ai import Agent
+from pydantic_ai.messages import FunctionToolResultEvent
+from pydantic_ai.run import AgentRun
+from pydantic_ai.settings import ModelSettings
+
+from landline.adapters.pydantic_ai.approvals import Approvals
+from landline.adapters.pydantic_ai.events import Speech
+from landline.adapters.pydantic_ai.failures import agent_failed
+from landline.adapters.pydantic_ai.journal import Journal
+from landline.adapters.pydantic_ai.messages import FRAMEWORK, VERSION, dump_native, history_of, prompt_of
+from landline.adapters.pydantic_ai.partial import Outputs
+from landline.model.errors import LandlineError, Unsupported
+from landline.model.events import Event
+from landline.model.messages import Native
+from landline.ports.adapter import Finished, Turn
+
+__all__ = ["SETTINGS", "run_turn"]
+
+SETTINGS = ("temperature", "max_tokens", "top_p", "seed")
+
+
+async def run_turn(turn: Turn) -> AsyncIterator[Event | Finished]:
+    """Yield the turn's events, then its `Finished`; see `ports.adapter.Adapter.run`."""
+    journal = Journal(turn)
+    said: list[Speech] = []
+    try:
+        history = await history_of(turn.history, turn.line)
+        async with turn.agent.iter(
+            await prompt_of(turn.input, turn.line),
+            message_history=history,
+            deps=turn.context,
+            model_settings=_settings(turn),
+            run_id=turn.run_id,
+            conversation_id=turn.thread_id,
+            capabilities=[journal, Approvals(turn, journal)],
+            infer_name=False,
+        ) as run:
+            speech = Speech(turn.line.emitted_text, Outputs(run.ctx.deps.output_schema))
+            said.append(speech)
+            async for event in _steps(run, journal, speech, turn):
+                yield event
+            result = run.result
+            assert result is not None
+            output = pydantic_core.to_jsonable_python(
+                result.output, bytes_mode="base64", inf_nan_mode="strings", fallback=str
+            )
+            for event in speech.finish(output):
+                yield event
+            native = Native(
+                framework=FRAMEWORK, version=VERSION, messages=Raw(dump_native(result.new_messages()))
+            )
+            yield Finished(output=output, native=native, model=journal.model)
+    except LandlineError:
+        raise
+    except (
+        Exception
+    ) as error:  # whatever an agent, its tools or its model raise ends as one of the stable codes
+        raise agent_failed(error, speaking=any(speech.speaking for speech in said)) from error
+
+
+async def _steps(
+    run: AgentRun[Any, Any], journal: Journal, speech: Speech, turn: Turn
+) -> AsyncIterator[Event]:
+    asked_model = False
+    async for node in run:
+        if Agent.is_model_request_node(node):
+            asked_model = True
+            async with node.stream(run.ctx) as stream:
+                for event in speech.begin(output_is_text=journal.output_mode in ("native", "prompted")):
+                    yield event
+                if not journal.replayed:
+                    async for part in stream:
+                        for event in speech.take(part):
+                            yield event
+        elif Agent.is_call_tools_node(node):
+            # A first node of this kind only closes what an earlier turn left open.
+            for event in speech.settle(node.model_response, replayed=journal.replayed) if asked_model else ():
+                yield event
+            async with node.stream(run.ctx) as events:
+                async for event in events:
+                    if isinstance(event, FunctionToolResultEvent):
+                        await journal.settle(event.part)
+            if doubtful := journal.take_doubtful():
+                await turn.line.ask(*doubtful)
+
+
+def _settings(turn: Turn) -> ModelSettings | None:
+    unknown = [name for name in turn.settings if name not in SETTINGS]
+    if unknown:
+        raise Unsupported(f"This agent takes no setting {unknown[0]!r}; it takes {', '.join(SETTINGS)}.")
+    settings = ModelSettings()
+    settings.update(turn.settings)  # pyright: ignore[reportArgumentType,reportCallIssue] - names checked above
+    return settings or None

@@ -1,0 +1,88 @@
+"""Describing agents: what `landline.agent` and `landline.tool` return (AGT-2)."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from landline.ports.adapter import AgentSpec, ToolPolicy
+
+__all__ = ["agent", "tool"]
+
+
+def tool(
+    *,
+    idempotent: bool = False,
+    approval: bool = False,
+    approvers: int = 1,
+    expires_s: float | None = None,
+) -> ToolPolicy:
+    """Say how Landline treats one tool of an agent.
+
+    Args:
+        idempotent: It may run again when a crash left its outcome unknown; without this a human is asked.
+        approval: A human must agree before each call.
+        approvers: How many different callers must agree.
+        expires_s: An approval open for longer counts as denied; seconds.
+    """
+    return ToolPolicy(idempotent=idempotent, approval=approval, approvers=approvers, expires_s=expires_s)
+
+
+def agent(  # noqa: PLR0913 - the one describing call of the public surface; every argument is a keyword
+    obj: Any = None,
+    *,
+    name: str,
+    title: str | None = None,
+    description: str | None = None,
+    version: str | None = None,
+    starters: Sequence[str] = (),
+    scopes: Sequence[str] = (),
+    tools: Mapping[str, ToolPolicy] | None = None,
+    factory: Callable[[Any], Any] | None = None,
+    deadline_s: float | None = None,
+    idle_timeout_s: float | None = None,
+    history_messages: int | None = None,
+    client_context: bool = False,
+    context: Callable[..., Any] | None = None,
+    labels: Mapping[str, str] | None = None,
+) -> AgentSpec:
+    """Describe an agent for Landline: any framework's object or a plain function.
+
+    Args:
+        obj: The agent. Shared by all runs; nothing of a run is written on it.
+        name: Letters, digits, `_` and `-`; unique in the server; the name in URLs.
+        version: Defaults to a hash of the agent's definition.
+        factory: Called once per run with the run's context, for agents that must not be shared; `obj` may then be
+            left out or be an example that describes it.
+        deadline_s: A run's own running time in seconds, waiting not counted; a request may ask for less.
+        idle_timeout_s: Longest silence of the agent in seconds before the run fails as `timed_out`.
+        history_messages: How many messages of the thread the agent is given; all without it.
+        client_context: Whether a request may bring the run's context in its body.
+        context: `resolve(caller, run)`: makes the run's context for each segment; never stored.
+        labels: Short facts shown beside the agent, such as `{"model": "offline script"}`.
+
+    Raises:
+        ValueError: The name is not url-safe, or neither an agent nor a factory was given.
+    """
+    if not name or not all(c.isascii() and (c.isalnum() or c in "_-") for c in name) or len(name) > 64:
+        raise ValueError(f"agent name {name!r}: use 1 to 64 letters, digits, '_' or '-'")
+    if obj is None and factory is None:
+        raise ValueError(f"agent {name!r}: give the agent object or a factory")
+    if factory is not None and not inspect.isroutine(factory) and not callable(factory):
+        raise ValueError(f"agent {name!r}: the factory must be callable")
+    return AgentSpec(
+        agent=obj,
+        name=name,
+        title=title,
+        description=description,
+        version=version,
+        starters=tuple(starters),
+        scopes=tuple(scopes),
+        tools=dict(tools or {}),
+        make=factory,
+        deadline_s=deadline_s,
+        idle_timeout_s=idle_timeout_s,
+        history_messages=history_messages,
+        client_context=client_context,
+        context=context,
+        labels=dict(labels or {}),
+    )

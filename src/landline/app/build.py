@@ -1,0 +1,279 @@
+"""Putting a server together: settings, agents and parts in, an ASGI app or a router out."""
+
+import logging
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from functools import cached_property
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+
+from landline import __version__
+from landline.app import plugins
+from landline.app.context import HostContext
+from landline.app.loading import Loaded, adopt
+from landline.app.settings import Settings, load_settings
+from landline.app.sniff import sniff
+from landline.backends.local import LocalVault
+from landline.engine.clock import SystemClock
+from landline.engine.core import Core
+from landline.engine.registry import Registered, Registry, broken, describe
+from landline.engine.threads import EngineFiles
+from landline.faces.native.ports import NativePorts
+from landline.gates.auth import KeyAuthenticator, OpenAuthenticator
+from landline.model.agents import LoadError
+from landline.model.errors import LandlineError
+from landline.ports.authenticator import Authenticator
+from landline.ports.runs import Agents, Files, Questions, Runs, Threads
+from landline.ports.store import Store
+from landline.web.door import Door
+from landline.web.drain import Drain
+from landline.web.guard import Guard
+from landline.web.health import Health
+from landline.web.hosts import LOOPBACK_HOSTS, Hosts
+from landline.web.problems import install
+
+__all__ = ["Landline", "build", "open_store"]
+
+logger = logging.getLogger(__name__)
+
+MULTIPART_BYTES = 64 * 1024
+"""What the frame of a multipart upload may add to its file."""
+
+
+class Landline:
+    """A server for agents: `Landline(agents=[…]).app` is an ASGI app, `.router` goes into a FastAPI app of yours.
+
+    Args:
+        agents: Agents of any installed framework, or what `landline.agent` returned.
+        open: Everybody who reaches it is one local user. Without it callers need an API key (`landline keys create`).
+        authenticator: Your own way to tell who calls; wins over keys and `open`.
+        context: A FastAPI dependency whose value becomes the run's context (AGT-6).
+        settings: Made by `load_settings`; or give single settings by keyword.
+    """
+
+    def __init__(
+        self,
+        agents: Sequence[Any] = (),
+        *,
+        open: bool | None = None,  # noqa: A002 - the word of the contract and of the setting
+        authenticator: Authenticator | None = None,
+        context: Any = None,
+        settings: Settings | None = None,
+        **keywords: Any,
+    ) -> None:
+        self._given_agents = list(agents)
+        self._explicit = open is not None or authenticator is not None
+        self._open = open
+        self._given_authenticator = authenticator
+        self._keywords, self._settings = keywords, settings
+        self._loaded: list[Loaded] | None = None
+        self._context = HostContext(context) if context is not None else None
+        self.drain = Drain()
+        self.clock = SystemClock()
+
+    @classmethod
+    def of(cls, loaded: Sequence[Loaded], settings: Settings, *, open: bool) -> "Landline":  # noqa: A002 - as above
+        """Return a server for agents that were loaded from targets; what the command line uses."""
+        instance = cls(settings=settings, open=open)
+        instance._loaded = list(loaded)
+        return instance
+
+    @property
+    def agents(self) -> list[Any]:
+        """The agents as they were given."""
+        return list(self._given_agents)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings; read from their sources when first needed."""
+        return self._settings or load_settings(**self._keywords)
+
+    @cached_property
+    def store(self) -> Store:
+        """The database."""
+        from landline.backends.sqlite import SqliteStore
+
+        return SqliteStore(self.settings.database_path)
+
+    @cached_property
+    def core(self) -> Core:
+        """The engine."""
+        files = EngineFiles(
+            store=self.store,
+            vault=LocalVault(self.settings.data / "files"),
+            clock=self.clock,
+            sniff=sniff,
+            max_bytes=self.settings.max_upload_bytes,
+            media_types=self.settings.upload_types,
+        )
+        core = Core.build(
+            store=self.store, registry=Registry(self._register()), files=files, clock=self.clock
+        )
+        core.admission.max_runs = self.settings.max_runs
+        core.driver.deadline_s = self.settings.deadline_s
+        core.driver.idle_timeout_s = self.settings.idle_timeout_s
+        return core
+
+    def _register(self) -> list[Registered]:
+        if self._loaded is None:
+            installed = plugins.adapters()
+            self._loaded = [adopt(agent, installed) for agent in self._given_agents]
+        entries: list[Registered] = []
+        for item in self._loaded:
+            if item.spec is None or item.adapter is None:
+                entries.append(broken(item.name, item.error or LoadError(message="it could not be loaded")))
+            else:
+                entries.append(describe(item.spec, item.adapter))
+        return entries
+
+    @cached_property
+    def authenticator(self) -> Authenticator:
+        """Who tells who calls."""
+        if self._given_authenticator is not None:
+            return self._given_authenticator
+        return OpenAuthenticator() if self._open else KeyAuthenticator(self.store, self.clock)
+
+    @cached_property
+    def door(self) -> Door:
+        """The edge, as every face gets it."""
+        settings = self.settings
+        names = [*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts]
+        return Door(
+            authenticator=self.authenticator,
+            drain=self.drain,
+            hosts=Hosts(names),
+            heartbeat_s=settings.heartbeat_s,
+            send_timeout_s=settings.slow_reader_s,
+            max_body_bytes=settings.max_body_bytes,
+            max_upload_bytes=settings.max_upload_bytes + MULTIPART_BYTES,
+        )
+
+    def _faces(self) -> APIRouter:
+        core = self.core
+        ports = NativePorts(
+            runs=core.runs,
+            threads=core.threads,
+            agents=core.agents,
+            questions=core.questions,
+            files=core.files,
+            door=self.door,
+            watch=core.runs,
+            health=Health(version=__version__, ready=self.ready, sessions_active=lambda: len(core.driver)),
+            context=self._context,
+        )
+        routers = APIRouter()
+        for name in self.settings.faces:
+            routers.include_router(plugins.face(name)(ports))
+        return routers
+
+    async def ready(self) -> Mapping[str, str | None]:
+        """Check what accepting a run needs: None where it is well, else what is wrong (REL-11)."""
+        checks: dict[str, str | None] = {
+            "drain": "the server is stopping" if self.core.admission.draining else None
+        }
+        try:
+            await self.store.check()
+            checks["store"] = None
+        except LandlineError as error:
+            checks["store"] = error.detail
+        return checks
+
+    @asynccontextmanager
+    async def started(self) -> AsyncGenerator["Landline"]:
+        """Open the database and start the engine, without HTTP; on leaving, live runs are left for the next start."""
+        await self.store.open()
+        try:
+            await self.core.start()
+            yield self
+            self.drain.start()
+            await self.core.stop()
+        finally:
+            await self.store.close()
+
+    @property
+    def runs(self) -> Runs:
+        """The six verbs."""
+        return self.core.runs
+
+    @property
+    def threads(self) -> Threads:
+        """Threads and messages."""
+        return self.core.threads
+
+    @property
+    def registry(self) -> Agents:
+        """The agents by name."""
+        return self.core.agents
+
+    @property
+    def questions(self) -> Questions:
+        """The inbox."""
+        return self.core.questions
+
+    @property
+    def files(self) -> Files:
+        """Files."""
+        return self.core.files
+
+    @cached_property
+    def app(self) -> Guard:
+        """The whole server as an ASGI app, with its own lifespan."""
+        settings = self.settings
+
+        @asynccontextmanager
+        async def lifespan(_: FastAPI) -> AsyncGenerator[None]:
+            async with self.started():
+                yield
+
+        app = FastAPI(
+            title="Landline",
+            version=__version__,
+            description="The line between any agent and any client.",
+            docs_url=None,
+            redoc_url=None,
+            openapi_url="/openapi.json" if settings.docs else None,
+            lifespan=lifespan,
+        )
+        app.include_router(self._faces())
+        install(app)
+        return Guard(app, door=self.door)
+
+    @cached_property
+    def router(self) -> APIRouter:
+        """The faces as a router for your own FastAPI app; its lifespan joins your app's.
+
+        Raises:
+            ValueError: Neither `open` nor an `authenticator` was given: a mounted server does not guess who may call.
+        """
+        if not self._explicit:
+            raise ValueError(
+                "a mounted Landline needs authenticator=… or open=True (or open=False for API keys)"
+            )
+
+        @asynccontextmanager
+        async def lifespan(_: Any) -> AsyncGenerator[None]:
+            async with self.started():
+                yield
+
+        router = APIRouter(lifespan=lifespan)
+        router.include_router(self._faces())
+        return router
+
+
+def build(settings: Settings, loaded: Sequence[Loaded], *, open: bool) -> Landline:  # noqa: A002 - the setting's word
+    """Return a server for loaded agents."""
+    return Landline.of(loaded, settings, open=open)
+
+
+@asynccontextmanager
+async def open_store(settings: Settings) -> AsyncGenerator[Store]:
+    """Open the database without an engine, for commands that only look after it."""
+    from landline.backends.sqlite import SqliteStore
+
+    store = SqliteStore(settings.database_path)
+    await store.open()
+    try:
+        yield store
+    finally:
+        await store.close()

@@ -1,0 +1,110 @@
+"""Importing what a target names, as Python itself would, and finding the user's own line in what goes wrong."""
+
+import sys
+import sysconfig
+import traceback
+from dataclasses import dataclass
+from importlib import import_module
+from importlib.util import module_from_spec, spec_from_file_location
+from pathlib import Path
+from types import ModuleType
+
+__all__ = ["Source", "blame", "import_target"]
+
+_FOREIGN = (
+    *{Path(sysconfig.get_path(key)).resolve() for key in ("stdlib", "platstdlib", "purelib", "platlib")},
+    Path(__file__).resolve().parents[1],
+)
+"""Folders of code that is not the user's: the standard library, installed packages, Landline."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A target taken apart: a file (`path`) or a `module`, and the attribute, "" for all of it."""
+
+    shown: str
+    path: Path | None
+    module: str
+    attribute: str
+
+    @classmethod
+    def of(cls, target: str) -> "Source":
+        """Take `path.py[:attr]` or `module[:attr]` apart; anything with a slash or ending in .py is a path."""
+        head, _, attribute = target.rpartition(":") if ":" in target else (target, "", "")
+        if head.endswith(".py") or "/" in head:
+            return cls(head, Path(head).resolve(), "", attribute)
+        return cls(head, None, head, attribute)
+
+    @property
+    def stem(self) -> str:
+        """The name an entry gets when nothing in the file could be read."""
+        stem = self.path.stem if self.path else self.module.rpartition(".")[2]
+        return (
+            "".join(c if c.isascii() and (c.isalnum() or c in "_-") else "_" for c in stem)[:64] or "target"
+        )
+
+
+def import_target(source: Source) -> ModuleType:
+    """Import the module; the working directory, and a file's own folder, come first on the path as with `python`.
+
+    Raises:
+        BaseException: Whatever the module raises, or FileNotFoundError.
+    """
+    _first_on_path(Path.cwd())
+    if source.path is None:
+        return import_module(source.module)
+    if not source.path.is_file():
+        raise FileNotFoundError(2, "No such file", source.shown)
+    folder, name = source.path.parent, source.path.stem
+    while (
+        folder / "__init__.py"
+    ).is_file():  # a file in a package keeps its dotted name: relative imports work
+        folder, name = folder.parent, f"{folder.name}.{name}"
+    _first_on_path(folder)
+    if "." in name:
+        return import_module(name.removesuffix(".__init__"))
+    return _import_file(source.path, name)
+
+
+def _import_file(path: Path, name: str) -> ModuleType:
+    """Import a file under its stem, or under a longer name when the stem is another module's."""
+    while (known := sys.modules.get(name)) is not None:
+        if getattr(known, "__file__", None) == str(path):
+            return known
+        name = f"{name}_"
+    spec = spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{path.name} is not a Python file", path=str(path))
+    module = module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+def _first_on_path(folder: Path) -> None:
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+
+
+def blame(error: BaseException, source: Source) -> str:
+    """Return `file:line` of the user's own code that led to `error`: the deepest frame that is not a library's."""
+    if isinstance(error, SyntaxError) and error.filename and _own(error.filename):
+        return f"{_short(error.filename)}:{error.lineno or 1}"
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if _own(f.filename)]
+    return f"{_short(frames[-1].filename)}:{frames[-1].lineno}" if frames else source.shown
+
+
+def _own(filename: str) -> bool:
+    if filename.startswith("<"):
+        return False
+    path = Path(filename).resolve()
+    return not any(path.is_relative_to(folder) for folder in _FOREIGN)
+
+
+def _short(filename: str) -> str:
+    path = Path(filename).resolve()
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)

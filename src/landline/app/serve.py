@@ -1,0 +1,105 @@
+"""Serving over HTTP with a drain that is kept (REL-4): uvicorn, with our own way to stop.
+
+A stop has three phases: not ready and no new runs at once; running runs get the grace time; then every stream is
+closed with a retry hint, what still runs is left for the next start, and the process ends.
+"""
+
+import asyncio
+import logging
+import signal
+import socket
+from types import FrameType
+
+import uvicorn
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from landline.app.build import Landline
+
+__all__ = ["LandlineServer", "serve"]
+
+logger = logging.getLogger(__name__)
+
+CLOSE_S = 1.0
+"""What connections get to take their last bytes."""
+
+POLL_S = 0.05
+MAX_SOCKET_MESSAGE = 1024 * 1024
+
+
+class AbortableProtocol(HttpToolsProtocol):
+    """Offers `landline.abort`, with which a stream drops a reader that does not read (REL-10).
+
+    Closing such a connection would wait for the reader to take what is buffered.
+    """
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        super().on_message_begin()
+        self.scope.setdefault("extensions", {})["landline.abort"] = {"call": self.transport.abort}
+
+
+class LandlineServer(uvicorn.Server):
+    """A uvicorn server that stops in order."""
+
+    def __init__(self, config: uvicorn.Config, instance: Landline) -> None:
+        super().__init__(config)
+        self._instance = instance
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Begin to stop; a second signal ends the grace time. The signal is not raised again: a stop is no failure."""
+        if self.should_exit:
+            self.force_exit = True
+        else:
+            self._instance.core.drain()
+            logger.info("stopping on %s", signal.Signals(sig).name)
+        self.should_exit = True
+
+    async def main_loop(self) -> None:
+        """Serve until a signal, then give running runs their grace time while reads go on."""
+        await super().main_loop()
+        loop = asyncio.get_running_loop()
+        end = loop.time() + self._instance.settings.grace_s
+        while (  # noqa: ASYNC110 - the signal handler sets force_exit from outside the loop
+            len(self._instance.core.driver) and loop.time() < end and not self.force_exit
+        ):
+            await asyncio.sleep(POLL_S)
+        self._instance.drain.start()
+        self.force_exit = False
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Close connections, cutting those that do not end in time, then the engine and the database."""
+        closing = asyncio.get_running_loop().call_later(CLOSE_S, self._cut)
+        try:
+            await super().shutdown(sockets)
+        finally:
+            closing.cancel()
+
+    def _cut(self) -> None:
+        for connection in list(self.server_state.connections):
+            transport = getattr(connection, "transport", None)
+            if transport is not None:
+                transport.abort()
+
+
+def serve(instance: Landline) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code."""
+    held = instance.settings
+    config = uvicorn.Config(
+        instance.app,
+        host=held.host,
+        port=held.port,
+        http=AbortableProtocol,
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="websockets-sansio",
+        ws_max_size=MAX_SOCKET_MESSAGE,
+        ws_ping_interval=20.0,
+        ws_ping_timeout=20.0,
+        timeout_graceful_shutdown=CLOSE_S,  # pyright: ignore[reportArgumentType] - seconds, passed on to wait_for
+    )
+    server = LandlineServer(config, instance)
+    server.run()
+    return 0 if server.started else 1

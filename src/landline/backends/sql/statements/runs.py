@@ -1,0 +1,95 @@
+"""Runs, their events and journal. Every write to a log carries the owner's epoch and the run's state (REL-2)."""
+
+# ruff: noqa: S608 - statements are put together from our own text only; values are always bound
+
+from landline.backends.sql.statements import owned
+
+COLUMNS = """r.n, r.id, r.thread_id, r.agent, r.status, r.created_at, r.output, r.message_id, r.model, r.usage,
+    r.error, r.attempt, r.started_at, r.ended_at, r.metadata"""
+
+_CLAIM_COLUMNS = f"""{COLUMNS}, r.tenant, r.user_id, r.epoch, r.owner, r.input, r.parent_id, r.tail_id, r.settings,
+    r.deadline_s, r.spent_s, r.needs_context, r.cancel_by, r.attempts_without_progress,
+    (SELECT coalesce(max(e.seq), 0) FROM events e WHERE e.run_n = r.n) AS last_seq"""
+
+INSERT = """
+INSERT INTO runs (id, thread_id, tenant, user_id, agent, status, epoch, owner, attempt, attempts_without_progress,
+    rank, created_at, input, parent_id, tail_id, metadata, settings, deadline_s, spent_s, needs_context)
+VALUES (:id, :thread_id, :tenant, :user, :agent, :status, :epoch, :owner, 1, 0, :rank, :at, :input, :parent_id,
+    :tail_id, :metadata, :settings, :deadline_s, 0, :needs_context)
+"""
+
+GET = f"SELECT {COLUMNS} FROM runs r WHERE r.id = :id AND {owned('r')}"
+
+CLAIM = f"SELECT {_CLAIM_COLUMNS} FROM runs r WHERE r.id = :id AND {owned('r')}"
+
+STATE = f"""
+SELECT r.n, r.thread_id, r.agent, r.owner, r.tail_id, r.attempts_without_progress,
+    EXISTS (SELECT 1 FROM runs q WHERE q.thread_id = r.thread_id AND q.status = 'queued') AS followed,
+    EXISTS (SELECT 1 FROM questions q WHERE q.run_n = r.n AND q.status = 'open') AS asking
+FROM runs r WHERE r.id = :id AND r.epoch = :epoch AND r.status = 'running' AND {owned("r")}
+"""
+"""The run, if it may be written under this epoch."""
+
+INSERT_EVENT = f"""
+INSERT INTO events (run_n, seq, at, type, body)
+SELECT r.n, :seq, :at, :type, :body FROM runs r
+WHERE r.id = :id AND r.epoch = :epoch AND r.status = :expected AND {owned("r")}
+"""
+
+UPDATE = """
+UPDATE runs SET started_at = coalesce(started_at, :started_at), usage = coalesce(:usage, usage),
+    model = coalesce(:model, model), spent_s = coalesce(:spent_s, spent_s), tail_id = coalesce(:tail_id, tail_id),
+    attempts_without_progress = CASE WHEN :progress THEN 0 ELSE attempts_without_progress END,
+    status = coalesce(:status, status), ended_at = coalesce(:ended_at, ended_at), output = coalesce(:output, output),
+    message_id = coalesce(:message_id, message_id), error = coalesce(:error, error)
+WHERE n = :n AND epoch = :epoch AND status = 'running'
+"""
+
+END = """
+UPDATE runs SET status = 'cancelled', ended_at = :at, cancel_by = :by, message_id = coalesce(:message_id, message_id)
+WHERE n = :n AND status = :expected
+"""
+
+LAST_SPOKEN = "SELECT m.id FROM messages m WHERE m.id = :id AND m.run_id = :run_id AND m.role = 'assistant'"
+"""The partial answer that a run keeps when it is ended while it waits."""
+
+ASK_TO_CANCEL = "UPDATE runs SET cancel_by = coalesce(cancel_by, :by) WHERE n = :n AND status = 'running'"
+
+TAKE = """
+UPDATE runs SET status = 'running', epoch = epoch + 1, owner = :owner, attempt = attempt + :lost,
+    attempts_without_progress = attempts_without_progress + :lost, parent_id = :parent_id, tail_id = :tail_id
+WHERE n = :n AND status = :expected
+"""
+"""Claim a run: queued ones are promoted, waiting ones resumed, running ones taken over (`:lost` is then 1)."""
+
+FIRST_QUEUED = f"""
+SELECT {_CLAIM_COLUMNS}, t.head_id FROM runs r JOIN threads t ON t.id = r.thread_id
+WHERE r.thread_id = :thread_id AND r.status = 'queued' ORDER BY r.rank, r.n LIMIT 1
+"""
+
+ORPHANS = f"""
+SELECT {_CLAIM_COLUMNS} FROM runs r
+WHERE r.status IN ('running', 'waiting') AND r.status = 'running' AND r.owner IS DISTINCT FROM :owner ORDER BY r.n
+"""
+"""The first condition is spelt as in the partial index, so that it is used."""
+
+IDLE_THREADS = """
+SELECT DISTINCT q.thread_id FROM runs q WHERE q.status = 'queued' AND NOT EXISTS
+    (SELECT 1 FROM runs r WHERE r.thread_id = q.thread_id AND r.status IN ('running', 'waiting'))
+ORDER BY q.thread_id
+"""
+
+UPSERT_RECORD = """
+INSERT INTO journal (run_n, key, value) VALUES (:n, :key, :value)
+ON CONFLICT (run_n, key) DO UPDATE SET value = excluded.value
+"""
+
+RECORDS = f"""
+SELECT j.key, j.value FROM runs r LEFT JOIN journal j ON j.run_n = r.n WHERE r.id = :id AND {owned("r")}
+"""
+
+LATE_RESULT = f"""
+INSERT INTO late_results (run_n, call_id, ok, at)
+SELECT r.n, :call_id, :ok, :at FROM runs r WHERE r.id = :id AND {owned("r")}
+ON CONFLICT (run_n, call_id) DO UPDATE SET ok = excluded.ok, at = excluded.at
+"""

@@ -1,0 +1,93 @@
+"""A few threads that read, each with its own connection and a consistent view per operation; they never block the writer."""
+
+import asyncio
+import queue
+import sqlite3
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from landline.backends.sqlite.connection import connect, is_storage_fault, storage_failed
+from landline.model.errors import Invalid, StorageFailed
+
+__all__ = ["Readers"]
+
+T = TypeVar("T")
+_Work = tuple[Callable[[sqlite3.Connection], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
+
+
+@dataclass(slots=True)
+class Readers:
+    """The reader threads of one database."""
+
+    path: Path
+    count: int = 2
+    _queue: queue.SimpleQueue[_Work | None] = field(default_factory=queue.SimpleQueue[_Work | None])
+    _threads: list[threading.Thread] = field(default_factory=list[threading.Thread])
+
+    def start(self) -> None:
+        """Begin to read."""
+        for number in range(self.count):
+            thread = threading.Thread(target=self._run, name=f"landline-reader-{number}", daemon=True)
+            thread.start()
+            self._threads.append(thread)
+
+    def stop(self) -> None:
+        """Read what waits and end; blocks until it has."""
+        for _ in self._threads:
+            self._queue.put(None)
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+
+    async def run(self, operation: Callable[[sqlite3.Connection], T]) -> T:
+        """Return what the operation reads; everything committed before this call is seen. Raises StorageFailed."""
+        if not self._threads:
+            raise StorageFailed("The database is closed.")
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[T] = loop.create_future()
+        self._queue.put((operation, loop, future))
+        return await future
+
+    def _run(self) -> None:
+        connection: sqlite3.Connection | None = None
+        while (work := self._queue.get()) is not None:
+            operation, loop, future = work
+            result, error = None, None
+            try:
+                connection = connection or connect(self.path, read_only=True)
+                result = _read(connection, operation)
+            except Exception as raised:  # noqa: BLE001 - whatever it is, it is the caller's to see
+                error = raised
+                if is_storage_fault(raised):
+                    error = storage_failed(raised)
+                    if connection is not None:
+                        connection.close()
+                    connection = None
+                elif isinstance(raised, (UnicodeEncodeError, OverflowError)):
+                    error = Invalid("A text or number in the request cannot be looked up.", code="unstorable")
+            try:
+                loop.call_soon_threadsafe(_resolve, future, result, error)
+            except RuntimeError:
+                continue  # the loop is closed: nobody waits any more
+        if connection is not None:
+            connection.close()
+
+
+def _read(connection: sqlite3.Connection, operation: Callable[[sqlite3.Connection], T]) -> T:
+    connection.execute("BEGIN")
+    try:
+        return operation(connection)
+    finally:
+        connection.execute("ROLLBACK")
+
+
+def _resolve(future: "asyncio.Future[Any]", result: Any, error: Exception | None) -> None:
+    if future.done():
+        return
+    if error is not None:
+        future.set_exception(error)
+    else:
+        future.set_result(result)

@@ -1,0 +1,88 @@
+"""From options to settings and agents, with every fault of a target said where it is."""
+
+import os
+import traceback
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from landline.cli.exits import Exit
+from landline.cli.stops import Stop, warn
+
+if TYPE_CHECKING:
+    from landline.app.loading import Loaded
+    from landline.app.settings import Settings
+
+__all__ = ["DEMO", "load", "only_agent", "settings_of"]
+
+DEMO = "demo"
+"""The target that stands for the built-in agents."""
+
+
+def settings_of(options: Mapping[str, Any]) -> "Settings":
+    """Load the settings, the given options among their sources."""
+    from landline.app.settings import load_settings
+
+    return load_settings(options)
+
+
+def load(targets: Sequence[str], settings: "Settings") -> "list[Loaded]":
+    """Load the targets, or those of the settings; warns of each broken one as long as one is whole.
+
+    Raises:
+        Stop: There is no target, or none could be loaded.
+    """
+    from landline.app.loading import adopt, load_all
+    from landline.app.plugins import adapters as installed
+
+    targets = targets or settings.agents
+    if not targets:
+        raise Stop(
+            "nothing to serve: no target was given",
+            how="name a file or a module, such as `landline serve agents.py`, or try `landline demo`",
+            code="no_target",
+            exit_code=Exit.USAGE,
+        )
+    adapters = installed()
+    loaded = load_all([target for target in targets if target != DEMO], adapters)
+    if DEMO in targets:
+        from landline.demo import agents
+
+        loaded += [adopt(spec, adapters) for spec in agents(settings.data, os.environ)]
+    broken = [item for item in loaded if item.error]
+    for item in broken[: -1 if len(broken) == len(loaded) else None]:
+        warn(_problem(item), word="warning")
+    if len(broken) == len(loaded):
+        raise _problem(broken[-1])
+    return loaded
+
+
+def _problem(item: "Loaded") -> Stop:
+    """Say what is wrong with a target; here its owner reads it, so the exception's own words are shown."""
+    assert item.error is not None
+    what = item.error.message
+    if item.cause is not None:
+        last = "".join(traceback.format_exception_only(item.cause)).strip().splitlines()[-1]
+        what = f"{what}" if last.removeprefix(type(item.cause).__name__ + ": ") in what else last
+    return Stop(
+        f"the agent {item.name!r} could not be loaded: {what}",
+        where=item.error.where,
+        how=f"mend {item.error.where}" if item.error.where else None,
+        code="target_failed",
+        exit_code=Exit.TARGET,
+    )
+
+
+def only_agent(names: Sequence[str], wanted: str | None) -> str:
+    """Return the agent to talk to: the wanted one, or the only one.
+
+    Raises:
+        Stop: No such agent, or several and none was chosen.
+    """
+    if wanted is None and len(names) == 1:
+        return names[0]
+    if wanted in names:
+        return str(wanted)
+    what = f"there is no agent {wanted!r}" if wanted else "there are several agents"
+    raise Stop(
+        what, how="choose one: --agent " + " | ".join(names), code="choose_agent", exit_code=Exit.USAGE
+    )

@@ -1,0 +1,32 @@
+"""What the native face is given: the ports it translates to, and the edge."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from landline.model.callers import Caller
+from landline.ports.runs import Agents, Files, Questions, Runs, Threads, Watch
+from landline.web.door import Door
+from landline.web.health import Health
+
+__all__ = ["ContextSource", "NativePorts"]
+
+ContextSource = Callable[[Request, Caller], Awaitable[Any]]
+"""Opens the host app's own context for a run (AGT-6); whoever gives it also keeps it open until the run ends."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class NativePorts:
+    """Everything the native face needs. Without `health` it serves no health routes."""
+
+    runs: Runs
+    threads: Threads
+    agents: Agents
+    questions: Questions
+    files: Files
+    door: Door
+    watch: Watch
+    health: Health | None = None
+    context: ContextSource | None = None

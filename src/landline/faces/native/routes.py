@@ -1,0 +1,45 @@
+"""The native face as a router: the tables of its units, on routes that are bound to the door."""
+
+from fastapi import APIRouter
+
+from landline.faces.native.agents import AgentRoutes
+from landline.faces.native.files import FileRoutes
+from landline.faces.native.health import HealthRoutes
+from landline.faces.native.pages import PageRoutes
+from landline.faces.native.ports import NativePorts
+from landline.faces.native.questions import QuestionRoutes
+from landline.faces.native.runs import RunRoutes
+from landline.faces.native.socket import NativeSocket
+from landline.faces.native.threads import ThreadRoutes
+from landline.faces.native.turn import PREFIX
+from landline.web.route import LandlineRoute, add_routes, assert_declared
+from landline.web.websocket import Socket, socket_endpoint
+
+__all__ = ["face"]
+
+
+def face(ports: NativePorts, *, pages: bool = True) -> APIRouter:
+    """Return the native face: REST, SSE and WebSocket under `/api/v1`, health where the ports have it.
+
+    `pages` adds the plain page at `/simple`. The router works in an app of its own (under `web.guard.Guard`) and inside
+    a host's app alike.
+    """
+    router = APIRouter(route_class=LandlineRoute.bound(ports.door))
+    add_routes(router, AgentRoutes(ports).routes(), tag="agents")
+    add_routes(router, ThreadRoutes(ports).routes(), tag="threads")
+    add_routes(router, RunRoutes(ports).routes(), tag="runs")
+    add_routes(router, QuestionRoutes(ports).routes(), tag="approvals")
+    add_routes(router, FileRoutes(ports).routes(), tag="files")
+    if ports.health is not None:
+        add_routes(router, HealthRoutes(ports.health, ports.door).routes(), tag="health")
+    if pages:
+        add_routes(router, PageRoutes().routes(), tag="pages")
+
+    async def serve(socket: Socket) -> None:
+        await NativeSocket(socket, ports).serve()
+
+    router.add_websocket_route(
+        f"{PREFIX}/ws", socket_endpoint(ports.door, ("runs:read",), serve), name="socket"
+    )
+    assert_declared(router)
+    return router

@@ -1,0 +1,96 @@
+"""What an adapter under test provides: the same small agents, written in its framework, and a box that sees them work."""
+
+import asyncio
+import threading
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from landline.ports.adapter import Adapter, AgentSpec
+
+__all__ = ["AdapterKit", "ToolBox"]
+
+
+class ToolBox:
+    """The world that a kit's tools act on: counts what was really done, and holds slow tools until they may go on."""
+
+    def __init__(self) -> None:
+        self.done: list[tuple[str, Any]] = []
+        self.started = asyncio.Event()
+        self.stopped = asyncio.Event()
+        self.thread_started = threading.Event()
+        self.release = threading.Event()
+        self._lock = threading.Lock()
+
+    def note(self, tool: str, argument: Any = None) -> None:
+        """Say that `tool` did its work; safe from threads."""
+        with self._lock:
+            self.done.append((tool, argument))
+
+    @property
+    def counts(self) -> Counter[str]:
+        """How often each tool did its work."""
+        return Counter(tool for tool, _ in self.done)
+
+
+class AdapterKit(Protocol):
+    """Fixture agents. A method whose capability the adapter does not declare is never called."""
+
+    @property
+    def adapter(self) -> Adapter:
+        """The adapter under test."""
+        ...
+
+    def echo(self) -> AgentSpec:
+        """Answers `You said: <input>` in at least three deltas; before that, `Before: <…>` per earlier user text.
+
+        The whole text for the input `c` after `a` and `b` is `Before: a. Before: b. You said: c`.
+        """
+        ...
+
+    def tools(self, box: ToolBox) -> AgentSpec:
+        """Says `Let me see. `, calls `first` (1) and `second` (2) in parallel, then `third` (3), then says `Done.`
+
+        Each tool notes itself with its argument and returns the argument times ten.
+        """
+        ...
+
+    def approval(self, box: ToolBox) -> AgentSpec:
+        """Calls `look` ("a") and `delete` ("b") in parallel; `delete` needs approval; then says what `delete` gave.
+
+        Both note themselves with their argument `name`; `delete` returns `deleted <name>`. The last text contains what
+        the model was told of `delete`.
+        """
+        ...
+
+    def structured(self) -> AgentSpec:
+        """Answers {"city": "Paris", "people": 2000000, "sights": ["Louvre", "Orsay"]}, streamed in small pieces."""
+        ...
+
+    def failing(self, canary: str) -> AgentSpec:
+        """Calls a tool that raises an exception whose text holds `canary`."""
+        ...
+
+    def endless(self, box: ToolBox) -> AgentSpec:
+        """Says `one ` and then waits for ever; sets `box.started`, and `box.stopped` when it is stopped."""
+        ...
+
+    def endless_tool(self, box: ToolBox) -> AgentSpec:
+        """Calls an async tool that waits for ever; same signs as `endless`."""
+        ...
+
+    def blocking_tool(self, box: ToolBox) -> AgentSpec:
+        """Calls a sync tool that sets `box.thread_started` and waits for `box.release` in its thread."""
+        ...
+
+    def idempotent(self, box: ToolBox, *, idempotent: bool) -> AgentSpec:
+        """Calls the tool `pay` once, which notes itself and returns `paid`, then says what it was told."""
+        ...
+
+    def context(self) -> AgentSpec:
+        """Says the run's context, a string."""
+        ...
+
+    def texts_of(self, native: bytes) -> Sequence[str]:
+        """Return the user and assistant texts in the framework's own messages, in order."""
+        ...

@@ -1,0 +1,282 @@
+"""An in-memory line for tests of adapters: same rules as the engine's, no disk, and it can be killed at any event.
+
+    line = MemoryLine()
+    finished = await drive(adapter, line, spec, "hello")
+    line.events                      # what readers would have been told
+
+A crash is exact: the event it struck is lost, and so is everything after it. `line.resumed()` is the line of the next
+segment, with what was stored; the same call takes up a run whose questions were answered.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from typing import Any, cast
+
+import msgspec
+
+from landline.model.callers import LOCAL, Caller
+from landline.model.errors import ErrorInfo, NotFound
+from landline.model.events import (
+    Event,
+    MessageCompleted,
+    MessageRetracted,
+    MessageStarted,
+    QuestionAnswered,
+    QuestionAsked,
+    RunResumed,
+    TextDelta,
+    ToolCalled,
+    ToolCompleted,
+    ToolFailed,
+    encode,
+)
+from landline.model.ids import new_id
+from landline.model.messages import Message, Part, TextPart
+from landline.model.runs import Answer
+from landline.ports.adapter import (
+    Adapter,
+    AgentSpec,
+    Ask,
+    Finished,
+    OutcomeUnknown,
+    Suspended,
+    ToolCall,
+    ToolRaised,
+    Turn,
+)
+
+__all__ = ["Crashed", "MemoryLine", "drive", "turn_of"]
+
+
+class Crashed(BaseException):
+    """The worker of this line is gone."""
+
+
+class MemoryLine:
+    """One segment of one run, in memory. `crash_at`: the event that would get this index kills the worker instead."""
+
+    def __init__(
+        self, *, crash_at: int | None = None, files: Mapping[str, tuple[str, str, bytes]] | None = None
+    ) -> None:
+        self.events: list[Event] = []
+        self.records: dict[str, bytes] = {}
+        self.questions: dict[str, Ask] = {}
+        self.answers: dict[str, Answer] = {}
+        self.unstoppable: set[str] = set()
+        self.files = dict(files or {})
+        self.stopping = False
+        self.dead = False
+        self.attempt = 1
+        self.die_before: type[Event] | None = None
+        """The next event of this kind kills the worker instead of being stored."""
+        self._crash_at = crash_at
+        self._unstored: dict[str, bytes] = {}
+        self._inherited: set[str] = set()
+        self._replayable: list[tuple[str, str, bool]] = []
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether the run is being stopped."""
+        return self.stopping
+
+    def _add(self, event: Event) -> None:
+        struck = self.die_before is not None and isinstance(event, self.die_before)
+        if self.dead or struck or (self._crash_at is not None and len(self.events) >= self._crash_at):
+            self.dead = True
+            raise Crashed
+        encode(event)  # what cannot be stored must fail here too
+        self.records.update(self._unstored)
+        self._unstored.clear()
+        self.events.append(event)
+
+    async def emit(self, *events: Event) -> None:
+        """Append `events`."""
+        for event in events:
+            self._add(event)
+
+    async def tool(
+        self,
+        call: ToolCall,
+        run: Callable[[], Awaitable[Any]],
+        *,
+        failure: Callable[[Exception], tuple[str, str] | None] | None = None,
+    ) -> Any:
+        """Run a tool once over all crashes; see the port."""
+        ended = self._ended(call.call_id)
+        if isinstance(ended, ToolCompleted):
+            return ended.result
+        if isinstance(ended, ToolFailed):
+            raise ToolRaised(ended.error.code, ended.error.message)
+        if call.call_id in self._inherited:
+            allowed = self.answer_to(f"unknown:{call.call_id}")
+            if not call.idempotent and not (allowed and allowed.approve):
+                raise OutcomeUnknown(call)
+            self._inherited.discard(call.call_id)
+        else:
+            self._add(ToolCalled(call_id=call.call_id, name=call.name, arguments=call.arguments))
+        try:
+            result = msgspec.to_builtins(await run())
+        except Exception as error:  # the tool is anybody's code: whatever it raises is recorded and passed on
+            code, text = (failure(error) if failure else None) or (
+                "tool_error",
+                f"The tool {call.name} failed.",
+            )
+            self._add(ToolFailed(call_id=call.call_id, error=ErrorInfo(code=code, message=text)))
+            raise
+        self._add(ToolCompleted(call_id=call.call_id, result=result))
+        return result
+
+    def _ended(self, call_id: str) -> Event | None:
+        ends = (event for event in reversed(self.events) if isinstance(event, ToolCompleted | ToolFailed))
+        return next((event for event in ends if event.call_id == call_id), None)
+
+    async def ask(self, *asks: Ask) -> list[Answer]:
+        """Return all answers, or ask what is not asked yet and end the segment."""
+        answers = [self.answers.get(ask.key) for ask in asks]
+        if all(answer is not None for answer in answers):
+            return cast("list[Answer]", answers)
+        for ask in asks:
+            if ask.key not in self.answers and ask.key not in self.questions:
+                self._add(
+                    QuestionAsked(
+                        question_id=new_id(),
+                        kind=ask.kind,
+                        prompt=ask.prompt,
+                        tool=ask.tool,
+                        call_id=ask.call_id,
+                        arguments=ask.arguments,
+                        choices=ask.choices,
+                    )
+                )
+                self.questions[ask.key] = ask
+        raise Suspended
+
+    def answer(self, key: str, **answer: Any) -> None:
+        """Answer the open question `key` as a human would: `approve=`, `value=`, `reason=`, `arguments=`."""
+        asked = self.questions.pop(key)
+        self.answers[key] = Answer(question_id=key, **answer)
+        outcome = (
+            "answered" if asked.kind != "approval" else "approved" if answer.get("approve") else "denied"
+        )
+        self.events.append(QuestionAnswered(question_id=key, by="tester", outcome=outcome))
+
+    def answer_to(self, key: str) -> Answer | None:
+        """Return the answer to the question asked under `key`."""
+        return self.answers.get(key)
+
+    def recorded(self, key: str) -> bytes | None:
+        """Return what was kept under `key`."""
+        return self._unstored.get(key) or self.records.get(key)
+
+    def record(self, key: str, value: bytes) -> None:
+        """Keep JSON under `key`; it is stored with the next event, and lost if a crash comes first."""
+        if self.dead:
+            raise Crashed
+        msgspec.json.decode(value)
+        self._unstored[key] = value
+
+    def emitted_text(self, ordinal: int) -> tuple[str, str, bool] | None:
+        """Return the message number `ordinal` that an earlier segment began."""
+        return self._replayable[ordinal] if ordinal < len(self._replayable) else None
+
+    def finishing(self, call_id: str) -> None:
+        """Note a call whose thread cannot be stopped."""
+        self.unstoppable.add(call_id)
+
+    async def read_file(self, file_id: str) -> tuple[str, str, bytes]:
+        """Return a file given to the constructor."""
+        if file_id not in self.files:
+            raise NotFound("There is no such file.")
+        return self.files[file_id]
+
+    def resumed(self, *, drop: bool = True, crash_at: int | None = None) -> "MemoryLine":
+        """Return the next segment's line: what was stored, in-flight calls in doubt, a cut message dropped."""
+        line = MemoryLine(crash_at=crash_at, files=self.files)
+        line.events = list(self.events)
+        line.records = dict(self.records)
+        line.questions, line.answers = dict(self.questions), dict(self.answers)
+        line.attempt = self.attempt + 1
+        messages = line.messages()
+        cut = next((id_ for id_, _, complete in messages if not complete), None)
+        reason = "recovered" if self.dead else "answered"
+        if cut is not None and drop:
+            messages = [message for message in messages if message[0] != cut]
+        line.events.append(
+            RunResumed(attempt=line.attempt, reason=reason, drop_message_id=cut if drop else None)
+        )
+        line._replayable = messages  # noqa: SLF001 - the next segment of the same class
+        ended = {event.call_id for event in line.events if isinstance(event, ToolCompleted | ToolFailed)}
+        called = {event.call_id for event in line.events if isinstance(event, ToolCalled)}
+        line._inherited = called - ended  # noqa: SLF001 - the next segment of the same class
+        return line
+
+    def messages(self) -> list[tuple[str, str, bool]]:
+        """Return (id, text, complete) of each assistant message that counts, in order."""
+        found: dict[str, tuple[str, bool]] = {}
+        for event in self.events:
+            match event:
+                case MessageStarted(message_id=id_):
+                    found[id_] = ("", False)
+                case TextDelta(message_id=id_, delta=delta):
+                    found[id_] = (found[id_][0] + delta, False)
+                case MessageCompleted(message_id=id_, text=text):
+                    found[id_] = (text, True)
+                case MessageRetracted(message_id=id_):
+                    found.pop(id_, None)
+                case RunResumed(drop_message_id=str(id_)):
+                    found.pop(id_, None)
+                case _:
+                    pass
+        return [(id_, text, complete) for id_, (text, complete) in found.items()]
+
+    def of(self, kind: type[Event]) -> list[Any]:
+        """Return the events of one kind, in order."""
+        return [event for event in self.events if isinstance(event, kind)]
+
+
+def turn_of(  # noqa: PLR0913 - a test names what it needs of a turn
+    line: MemoryLine,
+    spec: AgentSpec,
+    text: str | Sequence[Part],
+    *,
+    history: Sequence[Message] = (),
+    context: Any = None,
+    settings: Mapping[str, Any] | None = None,
+    run_id: str = "run-1",
+    caller: Caller = LOCAL,
+) -> Turn:
+    """Return a turn with `text` as its input."""
+    return Turn(
+        run_id=run_id,
+        thread_id="thread-1",
+        caller=caller,
+        spec=spec,
+        agent=spec.agent,
+        input=[TextPart(text=text)] if isinstance(text, str) else text,
+        history=history,
+        context=context,
+        settings=settings or {},
+        attempt=line.attempt,
+        line=line,
+    )
+
+
+async def drive(adapter: Adapter, line: MemoryLine, turn: Turn) -> Finished:
+    """Pull the adapter to its end as the engine's driver does, and return its answer.
+
+    Raises:
+        Suspended: Questions are open; answer them and go on with `line.resumed()`.
+        Crashed: The line was told to crash.
+        AgentFailed: The agent failed.
+    """
+    finished: Finished | None = None
+    async with aclosing(cast("Any", adapter.run(turn))) as items:
+        async for item in items:
+            if isinstance(item, Finished):
+                assert finished is None, "an adapter yields one Finished"
+                finished = item
+            else:
+                assert finished is None, "nothing follows Finished"
+                await line.emit(item)
+    assert finished is not None, "an adapter ends with Finished"
+    return finished

@@ -1,0 +1,112 @@
+"""Who sent this request: the credential in its headers, and what the caller may do (TRU-1, TRU-5, TRU-6)."""
+
+from collections.abc import Sequence
+from typing import Annotated, Final, cast
+from urllib.parse import parse_qsl
+
+from fastapi import Depends, Security
+from fastapi.security import APIKeyHeader, HTTPBearer
+from starlette.requests import HTTPConnection
+
+from landline.model.callers import Caller
+from landline.model.errors import Forbidden, Invalid, Unauthenticated
+from landline.ports.authenticator import Authenticator
+
+__all__ = ["CallerOf", "admit", "check_scopes", "credential_of"]
+
+_KEY_NAMES: Final = frozenset(
+    {"api_key", "apikey", "api-key", "x-api-key", "access_token", "token", "authorization", "key"}
+)
+_FORWARDED: Final = (b"forwarded", b"x-forwarded-", b"x-real-ip")
+_MAX_CREDENTIAL: Final = 8192
+
+
+async def admit(connection: HTTPConnection, authenticator: Authenticator, scopes: Sequence[str]) -> Caller:
+    """Return the caller of this request or socket, who holds every one of `scopes`.
+
+    Raises:
+        Unauthenticated: No credential where one is needed, or one that does not hold.
+        Forbidden: The caller lacks a scope, or the server is open and the request came through a proxy.
+        Invalid: Two different credentials, or one in the URL.
+    """
+    credential = credential_of(connection)
+    if credential is None and authenticator.open:
+        _refuse_forwarded(connection)
+    caller = await authenticator.authenticate(credential)
+    check_scopes(caller, scopes)
+    connection.scope.setdefault("state", {})["caller"] = caller
+    return caller
+
+
+def check_scopes(caller: Caller, scopes: Sequence[str]) -> None:
+    """Raise Forbidden unless `caller` holds every one of `scopes`."""
+    missing = [scope for scope in scopes if scope not in caller.scopes]
+    if missing:
+        raise Forbidden(f"This needs the scope {', '.join(missing)}.", code="missing_scope")
+
+
+def credential_of(connection: HTTPConnection) -> str | None:
+    """Return the one credential of a request; `X-API-Key` and `Authorization: Bearer` mean the same."""
+    query = connection.scope.get("query_string", b"")
+    if query and any(name.lower() in _KEY_NAMES for name, _ in parse_qsl(query.decode("latin-1"))):
+        raise Invalid(
+            "A credential in a URL ends up in logs and histories; send it as X-API-Key or Authorization: Bearer.",
+            code="credential_in_url",
+        )
+    found: set[str] = set()
+    for name, raw in cast("list[tuple[bytes, bytes]]", connection.scope["headers"]):
+        if name == b"x-api-key":
+            found.add(raw.decode("latin-1").strip())
+        elif name == b"authorization":
+            scheme, _, value = raw.decode("latin-1").partition(" ")
+            if scheme.lower() != "bearer":
+                raise Unauthenticated("Only the Bearer scheme is understood.")
+            found.add(value.strip())
+    if len(found) > 1:
+        raise Invalid("The request carries two different credentials.", code="two_credentials")
+    credential = found.pop() if found else None
+    if credential is not None and not 0 < len(credential) <= _MAX_CREDENTIAL:
+        raise Unauthenticated("The credential does not hold.")
+    return credential
+
+
+def _refuse_forwarded(connection: HTTPConnection) -> None:
+    """An open server serves its own machine; a forwarded request is somebody else's (clarification 15)."""
+    for name, _ in cast("list[tuple[bytes, bytes]]", connection.scope["headers"]):
+        if name.startswith(_FORWARDED):
+            raise Forbidden(
+                "This server runs open, for its own machine only, and the request came through a proxy. "
+                "Make a key with `landline keys create` to serve others.",
+                code="forwarded_in_open_mode",
+            )
+
+
+class _Bearer(HTTPBearer):
+    """The scheme for the schema only: the route has looked at the credential before."""
+
+    async def __call__(self, request: HTTPConnection) -> None:
+        return None
+
+
+class _ApiKey(APIKeyHeader):
+    """As `_Bearer`."""
+
+    async def __call__(self, request: HTTPConnection) -> None:
+        return None
+
+
+_BEARER = _Bearer(auto_error=False, scheme_name="bearer", description="An API key or a token.")
+_API_KEY = _ApiKey(auto_error=False, scheme_name="api_key", name="X-API-Key", description="An API key.")
+
+
+async def _caller(
+    connection: HTTPConnection,
+    _bearer: Annotated[None, Security(_BEARER)],
+    _key: Annotated[None, Security(_API_KEY)],
+) -> Caller:
+    # Admitted by the route before its body was read: a stranger's body is never parsed.
+    return cast("Caller", connection.scope["state"]["caller"])
+
+
+CallerOf = Annotated[Caller, Depends(_caller)]
+"""The caller, in a handler's signature."""

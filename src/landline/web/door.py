@@ -1,0 +1,31 @@
+"""What every face is given of the edge, in one frozen object: who authenticates, what is allowed in, when it closes."""
+
+from dataclasses import dataclass, field
+
+from landline.ports.authenticator import Authenticator
+from landline.web.drain import Drain
+from landline.web.hosts import LOOPBACK_HOSTS, Hosts
+
+__all__ = ["MAX_BODY_BYTES", "MAX_UPLOAD_BYTES", "Door"]
+
+MAX_BODY_BYTES = 4 * 1024 * 1024
+"""200,000 characters of input at their worst JSON escaping, and room for settings and metadata."""
+
+MAX_UPLOAD_BYTES = 50 * 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True)
+class Door:
+    """The edge as faces and the guard see it.
+
+    A stream sends a comment after `heartbeat_s` of silence; a reader that takes nothing for `send_timeout_s` is dropped
+    (REL-10). Routes marked as uploads may take `max_upload_bytes`, all others `max_body_bytes`.
+    """
+
+    authenticator: Authenticator
+    drain: Drain = field(default_factory=Drain)
+    hosts: Hosts = field(default_factory=lambda: Hosts(LOOPBACK_HOSTS))
+    heartbeat_s: float = 15.0
+    send_timeout_s: float = 30.0
+    max_body_bytes: int = MAX_BODY_BYTES
+    max_upload_bytes: int = MAX_UPLOAD_BYTES

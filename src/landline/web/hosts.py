@@ -1,0 +1,55 @@
+"""Which names this server answers to: the allow-list for Host, and for the Origin of sockets (TRU-13)."""
+
+import re
+from collections.abc import Iterable
+from urllib.parse import urlsplit
+
+__all__ = ["LOOPBACK_HOSTS", "Hosts"]
+
+LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+
+_HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::([0-9]{1,5}))?")
+
+
+class Hosts:
+    """An allow-list: `example.com` (any port), `example.com:8443`, `*.example.com`, or `*` for all."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._exact: set[str] = set()
+        self._endings: list[str] = []
+        self._all = False
+        for pattern in patterns:
+            name = pattern.strip().lower()
+            if name == "*":
+                self._all = True
+            elif name.startswith("*."):
+                self._endings.append(name[1:])
+            else:
+                self._exact.add(name)
+
+    def allows(self, host: str | None) -> bool:
+        """Tell whether a Host header names this server; a malformed one never does."""
+        found = _HOST.fullmatch(host or "")
+        if not found:
+            return False
+        if self._all:
+            return True
+        whole = found[0].lower()
+        name = found[1].lower().rstrip(".")
+        return whole in self._exact or name in self._exact or any(name.endswith(end) for end in self._endings)
+
+    def allows_origin(self, origin: str, host: str | None) -> bool:
+        """Tell whether a page of `origin` may open a socket: it was served under an allowed name.
+
+        With the list open (`*`) only the same origin as `host` may, because a browser would send the user's
+        network position along with any page.
+        """
+        try:
+            parts = urlsplit(origin)
+        except ValueError:
+            return False
+        if parts.scheme not in {"http", "https"} or not parts.netloc:
+            return False
+        if self._all:
+            return parts.netloc.lower() == (host or "").lower()
+        return self.allows(parts.netloc)

@@ -1,0 +1,207 @@
+"""The one kind of HTTP route that faces have: it admits the caller, reads strictly, and tells every error as a problem.
+
+All of that sits in the route and not in an app, so that routes mounted into a host's app behave the same and the host's
+own routes do not change.
+"""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, TypeVar, cast
+
+from fastapi import APIRouter, FastAPI
+from fastapi.routing import APIRoute, iter_route_contexts
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+
+from landline.model.callers import ALL_SCOPES
+from landline.model.errors import Invalid
+from landline.web import strict_json
+from landline.web.caller import admit
+from landline.web.door import Door
+from landline.web.problems import request_id, respond, too_large
+
+__all__ = [
+    "Entry",
+    "LandlineRoute",
+    "StrictRequest",
+    "add_routes",
+    "assert_declared",
+    "public",
+    "requires",
+    "scopes_of",
+    "takes_uploads",
+]
+
+_Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
+
+
+def requires(*scopes: str) -> Callable[[_Endpoint], _Endpoint]:
+    """Declare the scopes a route needs. A route without a declaration does not start (TRU-5)."""
+    unknown = [scope for scope in scopes if scope not in ALL_SCOPES and scope not in {"admin", "delegate"}]
+    if unknown or not scopes:
+        raise ValueError(f"A route must require scopes that exist, not {unknown or 'none'}; see `public`.")
+
+    def declare(endpoint: _Endpoint) -> _Endpoint:
+        endpoint.__landline_scopes__ = scopes  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
+        return endpoint
+
+    return declare
+
+
+def public(endpoint: _Endpoint) -> _Endpoint:
+    """Declare that a route is for everybody, without a credential."""
+    endpoint.__landline_scopes__ = ()  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
+    return endpoint
+
+
+def takes_uploads(endpoint: _Endpoint) -> _Endpoint:
+    """Declare that a route's body is an upload, with the larger limit."""
+    endpoint.__landline_upload__ = True  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
+    return endpoint
+
+
+def scopes_of(endpoint: Any) -> Sequence[str] | None:
+    """Return what an endpoint declares: its scopes, nothing for a public one, None for one without a declaration."""
+    return getattr(endpoint, "__landline_scopes__", None)
+
+
+class StrictRequest(Request):
+    """A request whose JSON is parsed strictly and whose body has an end."""
+
+    max_bytes: int = 0
+
+    async def json(self) -> Any:
+        """Return the body as data. Raises Invalid."""
+        if not hasattr(self, "_json"):
+            self._json = strict_json.parse(await self.body())
+        return self._json
+
+    async def stream(self) -> AsyncGenerator[bytes, None]:
+        """Yield the body in pieces. Raises TooLarge once it is over the limit, also without a length given."""
+        seen = 0
+        async for chunk in super().stream():
+            seen += len(chunk)
+            if seen > self.max_bytes:
+                raise too_large(self.max_bytes)
+            yield chunk
+
+
+class LandlineRoute(APIRoute):
+    """See the module. Faces use it through `bound`, which gives it the door."""
+
+    door: ClassVar[Door]
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        scopes = scopes_of(endpoint)
+        if scopes is None:
+            raise TypeError(f"{path}: the route declares no scopes; use @requires(...) or @public.")
+        self.scopes = scopes
+        super().__init__(path, endpoint, **options)
+
+    @classmethod
+    def bound(cls, door: Door) -> type["LandlineRoute"]:
+        """Return the route class for one door."""
+        return cast("type[LandlineRoute]", type("LandlineRoute", (cls,), {"door": door}))
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        """Wrap the handler: admit first, then read, and tell what went wrong."""
+        handle = cast("Callable[[Request], Awaitable[Response]]", super().get_route_handler())
+        door, scopes = self.door, self.scopes
+        reads_json = self.body_field is not None
+        limit = (
+            door.max_upload_bytes if hasattr(self.endpoint, "__landline_upload__") else door.max_body_bytes
+        )
+
+        async def handled(request: Request) -> Response:
+            strict = StrictRequest(request.scope, request.receive)
+            strict.max_bytes = limit
+            try:
+                _check_line(strict, door)
+                if scopes:
+                    await admit(strict, door.authenticator, scopes)
+                _check_length(strict)
+                if reads_json:
+                    _check_json_type(strict)
+                return await handle(strict)
+            except Exception as error:  # noqa: BLE001 - this is where every error becomes a problem
+                response = respond(error, request)
+                response.headers["x-request-id"] = request_id(request.scope)
+                return response
+
+        return handled
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Entry:
+    """One row of a face's table of routes; `docs` goes to FastAPI as it is (summary, responses, …)."""
+
+    method: str
+    path: str
+    endpoint: Callable[..., Any]
+    name: str
+    summary: str
+    status: int = 200
+    docs: dict[str, Any] = field(default_factory=dict[str, Any])
+
+
+def add_routes(router: APIRouter, entries: Iterable[Entry], *, tag: str) -> None:
+    """Add the rows of a table to a router whose route class is bound to a door."""
+    for entry in entries:
+        router.add_api_route(
+            entry.path,
+            entry.endpoint,
+            methods=[entry.method],
+            status_code=entry.status,
+            name=entry.name,
+            operation_id=entry.name,
+            summary=entry.summary,
+            tags=[tag],
+            response_model=None,
+            **entry.docs,
+        )
+
+
+def assert_declared(routed: APIRouter | FastAPI) -> None:
+    """Refuse to start with a route that says nothing of who may use it (TRU-5).
+
+    Raises:
+        TypeError: Naming every such route.
+    """
+    silent = [path for path, endpoint in _endpoints(routed.routes) if scopes_of(endpoint) is None]
+    if silent:
+        raise TypeError(f"These routes declare no scopes: {', '.join(sorted(silent))}.")
+
+
+def _endpoints(routes: Sequence[BaseRoute]) -> Iterator[tuple[str, Any]]:
+    for context in iter_route_contexts(routes):
+        route = context.original_route
+        if isinstance(route, Mount):
+            inner = route.routes
+            yield from _endpoints(inner) if inner else [(route.path, route.app)]
+        else:
+            yield context.path or "?", context.endpoint
+
+
+def _check_line(request: Request, door: Door) -> None:
+    """Check what the guard of the edge checks too, for routes that were mounted into an app without it."""
+    if b"%00" in request.scope.get("query_string", b""):
+        raise Invalid("The query holds NUL.")
+    if "landline.guarded" not in request.scope and not door.hosts.allows(request.headers.get("host")):
+        raise Invalid("This server does not answer to that name.", code="unknown_host")
+
+
+def _check_length(request: StrictRequest) -> None:
+    declared = request.headers.get("content-length", "")
+    if declared.isdigit() and (len(declared) > 18 or int(declared) > request.max_bytes):
+        raise too_large(request.max_bytes)
+
+
+def _check_json_type(request: Request) -> None:
+    if "content-type" not in request.headers and request.headers.get("content-length", "0") == "0":
+        return  # No body at all; whether one is needed, the handler's signature says.
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind == "application/json" or (kind.startswith("application/") and kind.endswith("+json")):
+        return
+    # A plain form could come from any web page, with the user's network position (CSRF).
+    raise Invalid("The body must be sent with Content-Type: application/json.", code="unsupported_media_type")

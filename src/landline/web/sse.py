@@ -1,0 +1,180 @@
+"""Server-sent events: a small ASGI response that writes the log's own bytes (WIRE-2, FACE-15, REL-10).
+
+The built-in responses of the framework know no drain, cut the socket without a word when the source raises, and queue
+for a reader that does not read. This one writes a batch of frames with one send, waits for the socket before it asks for
+more, drops a reader that takes nothing, and always says why it ends.
+"""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing, suppress
+from typing import Any, Final, cast
+
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from landline.model.events import Stamped
+from landline.web.door import Door
+from landline.web.problems import problem_body, request_id
+from landline.web.waiting import disconnected
+
+__all__ = [
+    "CLOSING",
+    "HEADERS",
+    "HEARTBEAT",
+    "EventStream",
+    "SlowReader",
+    "error_frame",
+    "frame",
+    "frames",
+]
+
+HEARTBEAT: Final = b": hb\n\n"
+CLOSING: Final = b'retry: 1000\nevent: stream.closing\ndata: {"type":"stream.closing","reason":"drain"}\n\n'
+"""Said on drain; without an id, so that a reader comes back to where it was."""
+
+HEADERS: Final = {
+    "content-type": "text/event-stream; charset=utf-8",
+    "cache-control": "no-cache, no-store, no-transform",
+    "x-accel-buffering": "no",
+}
+_GOODBYE_S: Final = 1.0
+_CACHED_BATCHES: Final = 64
+_CACHED_BYTES: Final = 32 * 1024
+
+_logger = logging.getLogger("landline.web.sse")
+_cache: OrderedDict[tuple[int, int], tuple[Sequence[Stamped], bytes]] = OrderedDict()
+
+
+class SlowReader(Exception):
+    """The reader took nothing for too long."""
+
+
+def frame(event: Stamped) -> bytes:
+    """Return one event as a frame; its id is its place in the log."""
+    return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.encode(), event.wire)
+
+
+def frames(batch: Sequence[Stamped]) -> bytes:
+    """Return a batch as frames, built once for all readers that are handed the same batch."""
+    if len(batch) == 1:
+        return frame(batch[0])
+    key = (id(batch), len(batch))
+    found = _cache.get(key)
+    if found is not None and found[0] is batch:
+        return found[1]
+    data = b"".join(map(frame, batch))
+    if len(data) <= _CACHED_BYTES:
+        # The entry holds the batch, so that its id cannot come to name another.
+        _cache[key] = (batch, data)
+        if len(_cache) > _CACHED_BATCHES:
+            _cache.popitem(last=False)
+    return data
+
+
+def error_frame(error: Exception, scope: Scope) -> bytes:
+    """Return the last frame of a stream that failed: the problem, without an id, so that the reader may come back."""
+    body, _, _ = problem_body(error, request_id(scope))
+    return b"event: error\ndata: %s\n\n" % body
+
+
+class EventStream(Response):
+    """Writes a source of byte pieces (each one or more whole frames) until it ends.
+
+    `on_gone` is called when the client goes away before that; not when the server drains or drops a slow reader, who
+    may both return.
+    """
+
+    media_type = "text/event-stream"
+
+    def __init__(
+        self,
+        pieces: AsyncIterator[bytes],
+        *,
+        door: Door,
+        on_gone: Callable[[], Awaitable[Any]] | None = None,
+        headers: Mapping[str, str] | None = None,
+        error_frame: Callable[[Exception, Scope], bytes] = error_frame,
+    ) -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers({**HEADERS, **(headers or {})})
+        self._pieces = pieces
+        self._door = door
+        self._on_gone = on_gone
+        self._error_frame = error_frame
+        self._lock = asyncio.Lock()
+        self._wrote = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Write the stream."""
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        pump = asyncio.create_task(self._pump(send))
+        gone = asyncio.create_task(disconnected(receive))
+        unwatch = self._door.drain.watch(pump.cancel)
+        try:
+            await self._beat(pump, gone, send)
+        except SlowReader:
+            return _abort(scope)
+        finally:
+            unwatch()
+            pump.cancel()
+            gone.cancel()
+            await asyncio.wait({pump, gone})
+        if self._door.drain.started and pump.cancelled():
+            return await self._end(send, CLOSING)
+        error = None if pump.cancelled() else pump.exception()
+        if isinstance(error, SlowReader):
+            return _abort(scope)
+        if pump.cancelled() or isinstance(error, OSError):
+            return await self._leave()
+        return await self._end(send, self._error_frame(error, scope) if isinstance(error, Exception) else b"")
+
+    async def _beat(self, pump: "asyncio.Task[None]", gone: "asyncio.Task[None]", send: Send) -> None:
+        """Wait for the end of either task, with a comment in every silence, so that proxies keep the line open."""
+        seen = self._wrote
+        while not (
+            await asyncio.wait({pump, gone}, timeout=self._door.heartbeat_s, return_when="FIRST_COMPLETED")
+        )[0]:
+            if self._wrote == seen and not self._lock.locked():
+                await self._write(send, HEARTBEAT)
+            seen = self._wrote
+
+    async def _pump(self, send: Send) -> None:
+        async with aclosing(cast("AsyncGenerator[bytes, None]", self._pieces)) as pieces:
+            async for piece in pieces:
+                await self._write(send, piece)
+
+    async def _write(self, send: Send, data: bytes) -> None:
+        async with self._lock:
+            limit = asyncio.timeout(self._door.send_timeout_s)
+            try:
+                async with limit:
+                    await send({"type": "http.response.body", "body": data, "more_body": True})
+            except TimeoutError:
+                if limit.expired():
+                    raise SlowReader from None
+                raise
+            self._wrote += 1
+
+    async def _end(self, send: Send, last: bytes) -> None:
+        with suppress(TimeoutError, OSError):
+            async with asyncio.timeout(_GOODBYE_S if last is CLOSING else self._door.send_timeout_s):
+                await send({"type": "http.response.body", "body": last, "more_body": False})
+
+    async def _leave(self) -> None:
+        if self._on_gone is None:
+            return
+        try:
+            await self._on_gone()
+        except Exception:  # the client is gone, there is nobody to tell
+            _logger.exception("what was to be done when a client leaves failed")
+
+
+def _abort(scope: Scope) -> None:
+    """Cut the connection where the server offers it; a plain close would wait for the reader that does not read."""
+    abort = scope.get("extensions", {}).get("landline.abort")
+    if abort is not None:
+        abort["call"]()

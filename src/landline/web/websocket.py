@@ -1,0 +1,154 @@
+"""Sockets: admitted before they are accepted, text only, bounded, and closed with a reason (FACE-5, TRU-12, TRU-13)."""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final, cast
+
+from starlette.responses import Response
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from landline.model.callers import Caller
+from landline.model.errors import Forbidden, Invalid, LandlineError
+from landline.web.caller import admit
+from landline.web.door import Door
+from landline.web.problems import respond
+from landline.web.sse import SlowReader
+
+__all__ = ["MAX_MESSAGE_BYTES", "ClosedSocket", "Socket", "socket_endpoint"]
+
+MAX_MESSAGE_BYTES: Final = 1024 * 1024
+_GOODBYE_S: Final = 1.0
+_CLOSE_OF_STATUS: Final = {401: 4401, 403: 4403}
+
+_logger = logging.getLogger("landline.web.websocket")
+
+
+class ClosedSocket(Exception):
+    """The socket is closed; `code` and `reason` are what is said when it was this side."""
+
+    def __init__(self, code: int = 1000, reason: str = "") -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+class Socket:
+    """An accepted socket of one caller.
+
+    There is no queue: a writer waits for the socket's own buffer, in the order of asking, so that one busy subscription
+    cannot starve the others.
+    """
+
+    def __init__(self, websocket: WebSocket, door: Door, caller: Caller) -> None:
+        self.caller = caller
+        self._websocket = websocket
+        self._door = door
+        self._turn = asyncio.Lock()
+
+    async def send(self, *messages: bytes) -> None:
+        """Send JSON messages, together and in order. Raises SlowReader, ClosedSocket."""
+        async with self._turn:
+            limit = asyncio.timeout(self._door.send_timeout_s)
+            try:
+                async with limit:
+                    for message in messages:
+                        await self._websocket.send_text(message.decode())
+            except TimeoutError:
+                if limit.expired():
+                    raise SlowReader from None
+                raise
+            except (WebSocketDisconnect, RuntimeError, OSError) as error:
+                raise ClosedSocket from error
+        # A socket whose buffer has room never waits; this lets the others have their turn.
+        await asyncio.sleep(0)
+
+    async def receive(self) -> bytes:
+        """Return the next message. Raises ClosedSocket, also for one that this side will not take."""
+        message = await self._websocket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise ClosedSocket(message.get("code", 1005))
+        text = message.get("text")
+        if text is None:
+            raise ClosedSocket(1003, "binary frames are not understood; send JSON as text")
+        if (
+            len(text) > MAX_MESSAGE_BYTES
+            or len(data := text.encode("utf-8", "surrogatepass")) > MAX_MESSAGE_BYTES
+        ):
+            raise ClosedSocket(1009, f"a message may have {MAX_MESSAGE_BYTES} bytes")
+        return data
+
+
+def socket_endpoint(
+    door: Door, scopes: Sequence[str], serve: Callable[[Socket], Awaitable[None]]
+) -> Callable[[WebSocket], Awaitable[None]]:
+    """Return the endpoint that admits, accepts and serves a socket, and closes it with a reason.
+
+    A refused one gets an HTTP answer where the server can give one, a close code (4401, 4403, 1008) where not.
+    `serve` runs until it returns or the client leaves; it is cancelled when the server drains.
+    """
+
+    async def endpoint(websocket: WebSocket) -> None:
+        try:
+            _check_origin(websocket, door)
+            caller = await admit(websocket, door.authenticator, scopes)
+        except Exception as error:  # noqa: BLE001 - every refusal is told the same way
+            await _deny(websocket, respond(error, websocket))
+            return
+        await websocket.accept()
+        code, reason = await _run(serve(Socket(websocket, door, caller)), door)
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                await websocket.close(code, reason)
+        except (TimeoutError, RuntimeError, OSError, WebSocketDisconnect):
+            pass  # The client was faster, or reads nothing any more.
+
+    endpoint.__landline_scopes__ = tuple(scopes)  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
+    return endpoint
+
+
+async def _run(serving: Awaitable[None], door: Door) -> tuple[int, str]:
+    task = asyncio.ensure_future(serving)
+    unwatch = door.drain.watch(task.cancel)
+    try:
+        await asyncio.wait({task})
+    finally:
+        unwatch()
+        task.cancel()
+    if task.cancelled():
+        return (1012, "drain") if door.drain.started else (1001, "")
+    error = _innermost(task.exception())
+    if error is None:
+        return 1000, ""
+    if isinstance(error, ClosedSocket):
+        return error.code, error.reason
+    if isinstance(error, SlowReader):
+        return 1008, "the reader takes nothing"
+    if isinstance(error, LandlineError):
+        return 1008, error.code
+    _logger.error("a socket failed", exc_info=error)
+    return 1011, "internal"
+
+
+def _innermost(error: BaseException | None) -> BaseException | None:
+    while isinstance(error, BaseExceptionGroup):
+        error = cast("BaseExceptionGroup[BaseException]", error).exceptions[0]
+    return error
+
+
+async def _deny(websocket: WebSocket, response: Response) -> None:
+    if "websocket.http.response" in websocket.scope.get("extensions", {}):
+        await websocket.send_denial_response(response)
+    else:
+        await websocket.close(_CLOSE_OF_STATUS.get(response.status_code, 1008))
+
+
+def _check_origin(websocket: WebSocket, door: Door) -> None:
+    """A browser sends a user's credentials and network position from any page; the page must be ours (TRU-13)."""
+    headers: Any = websocket.headers
+    host: str | None = headers.get("host")
+    if "landline.guarded" not in websocket.scope and not door.hosts.allows(host):
+        raise Invalid("This server does not answer to that name.", code="unknown_host")
+    origin: str | None = headers.get("origin")
+    if origin is not None and not door.hosts.allows_origin(origin, host):
+        raise Forbidden("A page of that origin may not open a socket here.", code="unknown_origin")

@@ -61,7 +61,12 @@ def run_once(arguments: Sequence[str], core: int | None, env: Mapping[str, str])
     with on_core(core):
         began = time.monotonic()
         done = subprocess.run(
-            [sys.executable, *arguments], cwd=ROOT, env={**os.environ, **env}, capture_output=True, text=True, check=False
+            [sys.executable, *arguments],
+            cwd=ROOT,
+            env={**os.environ, **env},
+            capture_output=True,
+            text=True,
+            check=False,
         )
         took = time.monotonic() - began
     if done.returncode:
@@ -86,7 +91,9 @@ def fsync_ms(folder: Path) -> float:
 class Process:
     """A server of ours: started on a core, watched, and stopped by its own id."""
 
-    def __init__(self, arguments: Sequence[str], *, core: int | None, env: Mapping[str, str], log: Path) -> None:
+    def __init__(
+        self, arguments: Sequence[str], *, core: int | None, env: Mapping[str, str], log: Path
+    ) -> None:
         self._log = log
         with on_core(core), log.open("ab") as out:
             self.started_at = time.monotonic()

@@ -14,6 +14,7 @@ import json
 import re
 import signal
 import sys
+from typing import cast
 
 import uvloop
 
@@ -73,19 +74,22 @@ class Wheel:
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._due: list[tuple[float, int, Connection]] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._timer: asyncio.Handle | None = None
+        self._timer_at = 0.0
         self._number = 0
 
     def put(self, due: float, connection: "Connection") -> None:
         self._number += 1
         heapq.heappush(self._due, (due, self._number, connection))
-        if self._timer is None or due < self._timer.when():
+        if self._timer is None or due < self._timer_at:
             self._arm()
 
     def _arm(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_at(self._due[0][0], self._turn) if self._due else None
+        if self._due:
+            self._timer_at = self._due[0][0]
+            self._timer = self._loop.call_at(self._timer_at, self._turn)
 
     def _turn(self) -> None:
         self._timer = None
@@ -110,8 +114,8 @@ class Connection(asyncio.Protocol):
         self._interval_s = 0.0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        # uvloop's transports are of no class of asyncio's.
+        self._transport = cast("asyncio.WriteTransport", transport)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None

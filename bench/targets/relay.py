@@ -59,7 +59,9 @@ async def _ask(text: str) -> AsyncIterator[bytes]:
             lines = (rest + got).split(b"\n\n")
             rest = lines.pop()
             whole = rest.endswith(b"0\r\n\r\n")
-            said = b"".join([line.split(b'"content":"')[1].split(b'"', 1)[0] for line in lines if b'"content":"' in line])
+            said = b"".join(
+                [line.split(b'"content":"')[1].split(b'"', 1)[0] for line in lines if b'"content":"' in line]
+            )
             if said:
                 yield said
     finally:
@@ -90,4 +92,6 @@ async def _reply(send: _Send, value: dict[str, str]) -> None:
 
 
 if __name__ == "__main__":
-    uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False, lifespan="off")
+    uvicorn.run(
+        app, host="127.0.0.1", port=int(sys.argv[1]), log_level="warning", access_log=False, lifespan="off"
+    )

@@ -23,7 +23,8 @@ from landline.model.events import (
 )
 from landline.model.runs import Usage
 from landline.ports.adapter import ToolRaised
-from tests.adapters.test_plain_line import CutLine, play, texts, turn_of
+from landline.testing.line import MemoryLine
+from tests.adapters.plain_kit import play, texts
 
 
 class Weather(BaseModel):
@@ -102,15 +103,15 @@ async def greet_in(language: str, run: Any) -> str:
 )
 async def test_every_shape_of_function_says_one_message_and_answers_with_it(fn: Callable[..., Any]) -> None:
     """A user writes the function that comes to mind."""
-    line = CutLine()
-    assert await play(turn_of(fn, line)) == "hello hi"
+    line = MemoryLine()
+    assert await play(fn, line) == "hello hi"
     assert texts(line) == ["hello hi"]
 
 
 async def test_a_function_may_take_the_text_or_nothing() -> None:
     """The rule is in shape.py: `str` means the text, no parameter means nothing."""
-    assert await play(turn_of(echo, CutLine())) == "HI"
-    assert await play(turn_of(nothing, CutLine())) == "none"
+    assert await play(echo, MemoryLine()) == "HI"
+    assert await play(nothing, MemoryLine()) == "none"
 
 
 async def test_a_text_returned_after_another_is_a_message_of_its_own() -> None:
@@ -120,8 +121,8 @@ async def test_a_text_returned_after_another_is_a_message_of_its_own() -> None:
         await run.text("thinking…")
         return "42"
 
-    line = CutLine()
-    assert await play(turn_of(fn, line)) == "42"
+    line = MemoryLine()
+    assert await play(fn, line) == "42"
     assert texts(line) == ["thinking…", "42"]
 
 
@@ -131,8 +132,8 @@ async def test_returning_nothing_at_all_is_an_empty_answer_without_a_message() -
     async def fn(run: Any) -> None:
         return None
 
-    line = CutLine()
-    assert await play(turn_of(fn, line)) == ""
+    line = MemoryLine()
+    assert await play(fn, line) == ""
     assert line.events == []
 
 
@@ -144,8 +145,8 @@ async def test_structured_results_are_the_last_partial_and_the_output(value: Any
     async def fn(run: Any) -> Any:
         return value
 
-    line = CutLine()
-    output = await play(turn_of(fn, line))
+    line = MemoryLine()
+    output = await play(fn, line)
     assert [e.output for e in line.events if isinstance(e, OutputPartial)] == [output]
     assert output == (
         dataclasses.asdict(value)
@@ -166,11 +167,11 @@ async def test_a_generator_mixes_text_events_and_growing_outputs() -> None:
         yield Weather(city="G")
         yield Weather(city="Graz", celsius=21)
 
-    line = CutLine()
-    assert await play(turn_of(fn, line)) == {"city": "Graz", "celsius": 21.0}
+    line = MemoryLine()
+    assert await play(fn, line) == {"city": "Graz", "celsius": 21.0}
     assert [e.output["city"] for e in line.events if isinstance(e, OutputPartial)] == ["G", "Graz"]
     (source,) = [e for e in line.events if isinstance(e, SourceAdded)]
-    assert source.message_id == line.stored[0][1].message_id  # pyright: ignore[reportAttributeAccessIssue] - the first event starts the message
+    assert source.message_id == line.messages()[0][0]
 
 
 async def test_a_sync_generators_return_value_is_the_answer() -> None:
@@ -180,7 +181,7 @@ async def test_a_sync_generators_return_value_is_the_answer() -> None:
         yield "hello"
         return Weather(city="Graz")
 
-    assert await play(turn_of(fn, CutLine())) == {"city": "Graz", "celsius": 0.0}
+    assert await play(fn, MemoryLine()) == {"city": "Graz", "celsius": 0.0}
 
 
 @pytest.mark.contract("ADP-11")
@@ -196,8 +197,8 @@ async def test_a_run_emits_events_of_its_own_and_none_of_the_engines() -> None:
             await run.emit(RunCompleted(output=None, message_id=None, usage=Usage()))
         return "done"
 
-    line = CutLine()
-    await play(turn_of(fn, line))
+    line = MemoryLine()
+    await play(fn, line)
     customs = {e.name: e.data for e in line.events if isinstance(e, Custom)}
     assert customs == {"stage": {"point": {"x": 1}}, "progress": {"message": "half", "fraction": 0.5}}
     assert [e.delta for e in line.events if isinstance(e, ReasoningDelta)] == ["let me think"]
@@ -222,7 +223,7 @@ async def test_an_exceptions_text_stays_out_of_the_failure() -> None:
         (exits, "agent_error", "The agent tried to end the process."),
     ):
         with pytest.raises(AgentFailed) as failed:
-            await play(turn_of(fn, CutLine()))
+            await play(fn, MemoryLine())
         assert failed.value.code == code
         assert failed.value.detail.startswith(text)
 
@@ -232,7 +233,7 @@ async def test_what_cannot_be_recorded_is_refused_in_clear_words() -> None:
 
     async def step(run: Any) -> str:
         try:
-            await run.step("open", lambda: object())
+            await run.step("open", object)
         except ToolRaised as error:
             return f"{error.code}: {error.message}"
         return "no error"
@@ -240,9 +241,9 @@ async def test_what_cannot_be_recorded_is_refused_in_clear_words() -> None:
     async def output(run: Any) -> Any:
         return object()
 
-    assert (await play(turn_of(step, CutLine()))).startswith("not_json: what open returns must be JSON data")
+    assert (await play(step, MemoryLine())).startswith("not_json: what open returns must be JSON data")
     with pytest.raises(AgentFailed, match="what an agent returns must be JSON data"):
-        await play(turn_of(output, CutLine()))
+        await play(output, MemoryLine())
 
 
 async def test_the_run_knows_its_turn() -> None:
@@ -255,8 +256,8 @@ async def test_the_run_knows_its_turn() -> None:
             "file": (await run.read_file("f"))[0], "parts": len(run.parts), "call": run.call_id,
         }  # fmt: skip
 
-    line = CutLine(files={"f": ("a.txt", "text/plain", b"x")})
-    assert await play(turn_of(fn, line, context={"k": 1})) == {
+    line = MemoryLine(files={"f": ("a.txt", "text/plain", b"x")})
+    assert await play(fn, line, context={"k": 1}) == {
         "id": "run-1", "thread": "thread-1", "input": "hi", "context": {"k": 1}, "user": "u", "history": [],
         "attempt": 1, "cancelled": False, "settings": {}, "file": "a.txt", "parts": 1, "call": None,
     }  # fmt: skip
@@ -298,7 +299,7 @@ def test_settings_are_accepted_only_by_a_function_that_reads_them() -> None:
     assert not adapter.describe(landline.agent(greet, name="greet")).settings
 
 
-async def to_weather(run: Any) -> Weather: ...  # pyright: ignore[reportReturnType] - only its annotation is read
+async def to_weather(run: Any) -> Weather: ...
 
 
 async def to_stream(run: Any) -> AsyncIterator[str | Weather]:
@@ -308,7 +309,7 @@ async def to_stream(run: Any) -> AsyncIterator[str | Weather]:
 def to_point(run: Any) -> Point | None: ...
 
 
-def to_options(run: Any) -> Options: ...  # pyright: ignore[reportReturnType] - only its annotation is read
+def to_options(run: Any) -> Options: ...
 
 
 def to_unknown(run: Any) -> "Missing": ...  # noqa: F821  # pyright: ignore[reportUndefinedVariable, reportUnknownParameterType] - a name for type checkers only
@@ -337,6 +338,10 @@ def test_a_function_that_needs_more_arguments_is_refused_at_once() -> None:
 
 async def test_a_sync_function_that_gives_a_coroutine_says_so() -> None:
     """It would otherwise answer with the coroutine's repr."""
+
+    def wrapped(run: Any) -> Any:
+        return greet(run)
+
     with pytest.raises(AgentFailed) as failed:
-        await play(turn_of(lambda run: greet(run), CutLine()))
+        await play(wrapped, MemoryLine())
     assert "make it an `async def`" in str(failed.value.__cause__)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
@@ -13,23 +13,24 @@ from landline.model.events import (
     Event,
     MessageStarted,
     OutputPartial,
+    RunResumed,
     TextDelta,
     ToolCalled,
     ToolCompleted,
     ToolFailed,
     ToolProgress,
 )
-from landline.model.runs import Answer
 from landline.ports.adapter import Ask, Suspended, ToolPolicy, ToolRaised
-from tests.adapters.test_plain_line import CutLine, play, play_on, texts, turn_of
+from landline.testing.adapters import check_grammar
+from landline.testing.line import Crashed, MemoryLine
+from tests.adapters.plain_kit import play, play_on, texts
 
 ran: Counter[str] = Counter()
 
 
 @pytest.fixture(autouse=True)
-def _count_anew() -> Iterator[None]:
+def _count_anew() -> None:
     ran.clear()
-    yield
 
 
 def work(name: str) -> str:
@@ -46,10 +47,10 @@ def broken() -> None:
     raise ValueError("no")
 
 
-def answer(ask: Ask) -> Answer:
+def answer(ask: Ask) -> dict[str, Any]:
     if ask.kind == "approval":
-        return Answer(question_id=ask.key, approve=True)
-    return Answer(question_id=ask.key, value=f"answer to {ask.prompt}")
+        return {"approve": True}
+    return {"value": f"answer to {ask.prompt}"}
 
 
 async def whole(run: Any) -> str:
@@ -78,7 +79,7 @@ async def whole(run: Any) -> str:
     paid = await run.tool("pay", work, name="paid")
     await run.source("a source")
     await run.output({"paid": paid})
-    return "".join([" the end"])
+    return "the end"
 
 
 def whole_sync(run: Any) -> str:
@@ -113,10 +114,12 @@ POLICY = {"pay": ToolPolicy(approval=True, idempotent=True)}
 
 
 def told(events: list[Event]) -> list[tuple[Any, ...]]:
-    """What readers are told, without ids, and with neighbouring deltas as one."""
+    """What readers are told, without message ids and resumptions, and with neighbouring deltas as one."""
     seen: list[tuple[Any, ...]] = []
     for event in events:
         match event:
+            case RunResumed():
+                pass
             case TextDelta(delta=delta):
                 if seen and seen[-1][0] == "text":
                     seen[-1] = ("text", seen[-1][1] + delta)
@@ -142,56 +145,101 @@ def told(events: list[Event]) -> list[tuple[Any, ...]]:
 @pytest.mark.contract("ADP-11", "ADP-4", "EVT-4")
 @pytest.mark.parametrize("fn", [whole, whole_sync, whole_generator])
 async def test_a_function_cut_at_any_event_ends_as_if_it_had_not_been(fn: Callable[..., Any]) -> None:
-    """Every crash point, and every second crash point after each: same log, same output, nothing doubled."""
-    output, line = await play_on(fn, CutLine(), answer=answer, tools=POLICY)
+    """Every crash point, and a second crash some events after each: same log, same output, nothing doubled."""
+    output, line = await play_on(fn, MemoryLine(), answer, tools=POLICY)
     expected = told(line.events)
-    for first in range(len(line.events) + 1):
-        again, second_line = await play_on(fn, line.after_crash(first), answer=answer, tools=POLICY)
-        assert again == output, f"cut at {first}"
-        assert told(second_line.events) == expected, f"cut at {first}"
-        for second in range(first, len(second_line.events), 3):
-            cut = second_line.after_crash(second)
-            once_more, third_line = await play_on(fn, cut, answer=answer, tools=POLICY)
-            assert (once_more, told(third_line.events)) == (output, expected), f"cut at {first} and {second}"
+    for first in range(len(line.events)):
+        for second in (None, 1, 3, 8):
+            cut = MemoryLine(crash_at=first)
+            if second is not None:
+                with pytest.raises((Crashed, Suspended)):
+                    await play(fn, cut, tools=POLICY)
+                for key, ask in list(cut.questions.items()):
+                    cut.answer(key, **answer(ask))
+                cut = cut.resumed(drop=False, crash_at=len(cut.events) + 1 + second)
+            again, last = await play_on(fn, cut, answer, tools=POLICY)
+            assert (again, told(last.events)) == (output, expected), f"cut at {first}, then {second} later"
 
 
 @pytest.mark.contract("ADP-4", "ADP-11")
 async def test_finished_steps_and_tools_are_not_run_again() -> None:
-    """Cut after the last event before the end, everything is given back."""
-    _, line = await play_on(whole, CutLine(), answer=answer, tools=POLICY)
+    """Run again after the end, everything is given back."""
+    output, line = await play_on(whole, MemoryLine(), answer, tools=POLICY)
     assert set(ran.values()) == {1}
-    await play(turn_of(whole, line.after_crash(len(line.events) - 1), tools=POLICY))
+    again = line.resumed()
+    before = told(again.events)
+    assert await play(whole, again, tools=POLICY) == output
     assert set(ran.values()) == {1}
+    assert told(again.events) == before
+
+
+async def lost_in(fn: Callable[..., Any], **given: Any) -> MemoryLine:
+    """The line of a run whose worker was lost after a call had been done and before that was stored."""
+    line = MemoryLine()
+    line.die_before = ToolCompleted
+    with pytest.raises(Crashed):
+        await play(fn, line, **given)
+    return line.resumed(drop=False)
 
 
 @pytest.mark.contract("ADP-4", "RUN-8")
 @pytest.mark.parametrize("approve", [True, False])
 async def test_a_step_in_flight_at_a_crash_is_run_again_only_when_a_human_says_so(approve: bool) -> None:
-    """Nobody knows whether the money went out."""
+    """Nobody knows whether the money went out. What the step had said is taken back before anybody is asked."""
 
     async def fn(run: Any) -> str:
-        await run.text("paying ")
+        async def pay() -> str:
+            await run.text("paying…")
+            return work("paid")
+
+        await run.text("first")
         try:
-            return await run.step("pay", work, "paid")
+            return await run.step("pay", pay)
         except ToolRaised as error:
             return f"{error.code}: {error.message}"
 
-    _, line = await play_on(fn, CutLine(), answer=answer)
-    called = [event.type for event in line.events].index("tool.called")
-    cut = line.after_crash(called + 1)
+    line = await lost_in(fn)
     with pytest.raises(Suspended):
-        await play(turn_of(fn, cut))
-    (ask,) = cut.asked
-    assert (ask.key, ask.kind, ask.tool) == (f"unknown:{ask.call_id}", "approval", "pay")
+        await play(fn, line)
+    ((key, ask),) = line.questions.items()
+    assert (key, ask.kind, ask.tool) == (f"unknown:{ask.call_id}", "approval", "pay")
     assert ran["paid"] == 1
-    cut.answers[ask.key] = Answer(question_id=ask.key, approve=approve)
-    last = cut.after_crash()
-    output = await play(turn_of(fn, last))
+    assert all(complete for _, _, complete in line.messages())
+    line.answer(key, approve=approve)
+    line = line.resumed(drop=False)
+    output = await play(fn, line)
     assert ran["paid"] == (2 if approve else 1)
-    assert output.startswith("<paid>" if approve else "outcome_unknown: pay was cut off")
+    assert output.startswith("<paid>" if approve else "outcome_unknown: Whether pay ran is not known")
     # Again from the end: the decision stands, and so does the log.
-    assert await play(turn_of(fn, last.after_crash())) == output
-    assert texts(last) == ["paying ", output]
+    assert texts(line) == ["first", *(["paying…"] if approve else []), output]
+    assert await play(fn, line.resumed(drop=False)) == output
+
+
+@pytest.mark.contract("ADP-4", "ADP-11")
+async def test_a_model_that_answers_otherwise_when_asked_again_takes_its_cut_message_back() -> None:
+    """A step that streams a model's words: cut anywhere, readers end with the words of one answer."""
+    answers = ["the first answer", "another one, which is longer", "brief"]
+
+    async def fn(run: Any) -> str:
+        async def stream() -> str:
+            words = answers[min(ran["asked"], 2)]
+            work("asked")
+            for word in words.split(" "):
+                await run.text(word + " ")
+            return words
+
+        await run.text("One moment.")
+        said = await run.step("answer", stream, idempotent=True)
+        await run.text("Is that all?")
+        return said
+
+    for crash_at in range(14):
+        ran.clear()
+        said, line = await play_on(fn, MemoryLine(crash_at=crash_at), answer)
+        check_grammar(line.events)
+        assert texts(line) == ["One moment.", said + " ", "Is that all?", said]
+        output, _ = await play_on(fn, line.resumed(drop=False), answer)
+        assert output == said
 
 
 @pytest.mark.contract("ADP-11", "RUN-8")
@@ -215,10 +263,10 @@ async def test_asking_ends_the_segment_whatever_the_code_catches(sync: bool) -> 
             return "swallowed whole"
 
     fn_ = sync_fn if sync else fn
-    line = CutLine()
+    line = MemoryLine()
     with pytest.raises(Suspended):
-        await play(turn_of(fn_, line))
-    output, line = await play_on(fn_, line.after_crash(), answer=answer)
+        await play(fn_, line)
+    output, line = await play_on(fn_, line.resumed(drop=False), answer)
     assert (output, texts(line)) == ("answer to Name?", ["answer to Name?"])
 
 
@@ -233,18 +281,20 @@ async def test_each_kind_of_question_gives_what_code_expects() -> None:
             await run.ask("Gone?", expires_s=1),
         ]
 
-    given = {
-        "Go?": Answer(question_id="", approve=False),
-        "Which?": Answer(question_id="", value="b"),
-        "Gone?": Answer(question_id="", approve=False),
+    given: dict[str, dict[str, Any]] = {
+        "Go?": {"approve": False},
+        "Which?": {"value": "b"},
+        "Gone?": {"approve": False},
     }
-    output, line = await play_on(fn, CutLine(), answer=lambda ask: given[ask.prompt])
+    asked: list[Ask] = []
+
+    def answers(ask: Ask) -> dict[str, Any]:
+        asked.append(ask)
+        return given[ask.prompt]
+
+    output, _ = await play_on(fn, MemoryLine(), answers)
     assert output == [False, "b", None]
-    assert [(ask.key, ask.expires_s) for ask in line.asked] == [
-        ("ask:0", None),
-        ("ask:1", None),
-        ("ask:2", 1),
-    ]
+    assert [(ask.key, ask.expires_s) for ask in asked] == [("ask:0", None), ("ask:1", None), ("ask:2", 1)]
 
 
 @pytest.mark.contract("ADP-3", "RUN-8")
@@ -262,22 +312,23 @@ async def test_an_approved_tool_runs_with_the_arguments_the_human_left() -> None
         except ToolRaised as error:
             return f"{error.code}: {error.message}"
 
-    async def with_answer(given: Answer) -> tuple[Any, CutLine]:
-        return await play_on(
-            fn, CutLine(), answer=lambda ask: given, tools={"pay": ToolPolicy(approval=True)}
-        )
+    policy = {"pay": ToolPolicy(approval=True)}
+    asked: list[Ask] = []
 
-    output, line = await with_answer(Answer(question_id="", approve=True))
+    async def with_answer(**given: Any) -> tuple[Any, MemoryLine]:
+        return await play_on(fn, MemoryLine(), lambda ask: asked.append(ask) or given, tools=policy)
+
+    output, line = await with_answer(approve=True)
     assert (output, calls) == ("paid", [{"to": "Bob", "amount": 100}])
-    assert line.asked[0].arguments == {"to": "Bob", "amount": 100}
+    assert asked[0].arguments == {"to": "Bob", "amount": 100}
     calls.clear()
-    await with_answer(Answer(question_id="", approve=True, arguments={"to": "Bob", "amount": 1}))
+    await with_answer(approve=True, arguments={"to": "Bob", "amount": 1})
     assert calls == [{"to": "Bob", "amount": 1}]
     calls.clear()
-    output, line = await with_answer(Answer(question_id="", approve=False, reason="too much"))
+    output, line = await with_answer(approve=False, reason="too much")
     assert (output, calls) == ("denied: too much", [])
-    assert [e.error.code for e in line.events if isinstance(e, ToolFailed)] == ["denied"]
-    assert await play(turn_of(fn, line.after_crash(), tools={"pay": ToolPolicy(approval=True)})) == output
+    assert [failed.error.code for failed in line.of(ToolFailed)] == ["denied"]
+    assert await play(fn, line.resumed(), tools=policy) == output
 
 
 @pytest.mark.contract("RUN-8")
@@ -289,7 +340,7 @@ async def test_an_approval_does_not_cover_other_arguments() -> None:
         return await run.tool("pay", work, name=str(next(amounts)))
 
     with pytest.raises(AgentFailed) as failed:
-        await play_on(fn, CutLine(), answer=answer, tools={"pay": ToolPolicy(approval=True)})
+        await play_on(fn, MemoryLine(), answer, tools={"pay": ToolPolicy(approval=True)})
     assert failed.value.code == "replay_mismatch"
     assert not ran
 
@@ -310,17 +361,14 @@ async def test_other_text_than_before_is_a_replay_mismatch(segments: tuple[list[
     async def fn(run: Any) -> str:
         for word in next(plays):
             await run.text(word)
-        try:
-            await run.ask("?")
-        except Exception:
-            pass
+        await run.ask("?")
         return ""
 
-    line = CutLine()
+    line = MemoryLine()
     with pytest.raises(Suspended):
-        await play(turn_of(fn, line))
+        await play(fn, line)
     with pytest.raises(AgentFailed) as failed:
-        await play(turn_of(fn, line.after_crash()))
+        await play(fn, line.resumed(drop=False))
     assert failed.value.code == "replay_mismatch"
 
 
@@ -333,7 +381,7 @@ async def test_another_question_than_before_is_a_replay_mismatch() -> None:
         return str(await run.ask(next(prompts), kind="approval"))
 
     with pytest.raises(AgentFailed) as failed:
-        await play_on(fn, CutLine(), answer=answer)
+        await play_on(fn, MemoryLine(), answer)
     assert failed.value.code == "replay_mismatch"
 
 
@@ -352,17 +400,21 @@ async def test_results_of_parallel_calls_are_kept_when_one_of_them_asks() -> Non
         asyncio.get_running_loop().call_soon(go_on.set)
         return str(await run.ask("Name?"))
 
-    async def with_gather(run: Any) -> Any:
+    async def with_gather(run: Any) -> list[str]:
         return await asyncio.gather(run.step("slow", slow), asks(run))
 
-    async def with_group(run: Any) -> Any:
+    async def with_group(run: Any) -> list[str]:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(run.step("slow", slow)), group.create_task(asks(run))]
+            tasks: list[asyncio.Task[str]] = [
+                group.create_task(run.step("slow", slow)),
+                group.create_task(asks(run)),
+            ]
         return [task.result() for task in tasks]
 
-    for fn in (with_gather, with_group):
+    fns: list[Callable[..., Any]] = [with_gather, with_group]
+    for fn in fns:
         ran.clear()
-        output, _ = await play_on(fn, CutLine(), answer=answer)
+        output, _ = await play_on(fn, MemoryLine(), answer)
         assert output == ["<slow>", "answer to Name?"]
         assert ran["slow"] == 1
 
@@ -373,9 +425,9 @@ async def test_steps_of_one_name_in_one_call_of_the_function_are_told_apart_by_t
     async def fn(run: Any) -> list[str]:
         return [await run.step("same", work, name) for name in "ab"]
 
-    line, other = CutLine(), CutLine()
-    assert await play(turn_of(fn, line)) == ["<a>", "<b>"]
-    await play(turn_of(fn, other, run_id="run-2"))
+    line, other = MemoryLine(), MemoryLine()
+    assert await play(fn, line) == ["<a>", "<b>"]
+    await play(fn, other, run_id="run-2")
     ids = [e.call_id for log in (line, other) for e in log.events if isinstance(e, ToolCalled)]
     assert len(set(ids)) == 4
     assert all(len(id_) <= 40 for id_ in ids)
@@ -388,10 +440,10 @@ async def test_asking_inside_a_step_is_refused() -> None:
         await run.step("asks", lambda: run.ask("?"))
         return ""
 
-    line = CutLine()
+    line = MemoryLine()
     with pytest.raises(AgentFailed) as failed:
-        await play(turn_of(fn, line))
-    assert (failed.value.code, line.asked) == ("tool_error", [])
+        await play(fn, line)
+    assert (failed.value.code, line.questions) == ("tool_error", {})
 
 
 @pytest.mark.contract("ADP-4")
@@ -403,9 +455,7 @@ async def test_a_step_knows_a_key_that_stays_the_same() -> None:
         await run.step("pay", lambda: keys.append(run.call_id), idempotent=True)
         return ""
 
-    line = CutLine()
-    await play(turn_of(fn, line))
-    await play(turn_of(fn, line.after_crash(1)))
+    await play(fn, await lost_in(fn))
     assert len(keys) == 2
     assert keys[0] == keys[1] is not None
 
@@ -422,8 +472,8 @@ async def test_progress_inside_a_step_belongs_to_it_and_replaying_is_told() -> N
         seen.append(run.replaying)
         return "hello"
 
-    line = CutLine()
-    await play(turn_of(fn, line))
+    line = MemoryLine()
+    await play(fn, line)
     assert [e.fraction for e in line.events if isinstance(e, ToolProgress)] == [0.5]
-    await play(turn_of(fn, line.after_crash()))
+    await play(fn, line.resumed(drop=False))
     assert seen == [False, False, True, False]

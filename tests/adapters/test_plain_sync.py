@@ -1,20 +1,36 @@
 """Sync functions: they never block the loop, never outlive their run unsaid, and never mix up their users."""
 
 import asyncio
+import queue
 import random
 import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 import pytest
 
+from landline.model.callers import Caller
 from landline.model.errors import AgentFailed
-from landline.model.events import TextDelta
+from landline.model.events import Custom, Event, TextDelta
 from landline.ports.adapter import Suspended, ToolPolicy, ToolRaised
-from tests.adapters.test_plain_line import CutLine, messages, play, texts, turn_of
+from landline.testing.line import MemoryLine
+from tests.adapters.plain_kit import play, texts
 
 BOUND_S = 5
+
+
+class Watched(MemoryLine):
+    """A line that says when it has come to a point."""
+
+    def __init__(self, until: Callable[[MemoryLine], bool]) -> None:
+        super().__init__()
+        self.reached = asyncio.Event()
+        self._until = until
+
+    def _add(self, event: Event) -> None:
+        super()._add(event)
+        if self._until(self):
+            self.reached.set()
 
 
 @pytest.mark.contract("ADP-8")
@@ -37,7 +53,7 @@ async def test_blocking_code_does_not_hold_the_loop(kind: str) -> None:
 
     fn = {"function": function, "generator": generator, "step": step}[kind]
     asyncio.get_running_loop().call_later(0.01, free.set)
-    assert await asyncio.wait_for(play(turn_of(fn, CutLine())), BOUND_S) == "free"
+    assert await asyncio.wait_for(play(fn, MemoryLine()), BOUND_S) == "free"
 
 
 @pytest.mark.contract("ADP-8", "RUN-5")
@@ -78,14 +94,14 @@ async def test_a_cancel_lets_go_of_a_thread_at_once_and_says_that_it_goes_on(kin
         await run.tool("block", blocks, seconds=1)
 
     fn = {"function": function, "step of a function": sync_step, "step": step, "tool": tool}[kind]
-    line = CutLine()
-    task = asyncio.ensure_future(play(turn_of(fn, line)))
+    line = MemoryLine()
+    task = asyncio.ensure_future(play(fn, line))
     assert await asyncio.to_thread(begun.wait, BOUND_S)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, BOUND_S)
     assert not ended.is_set(), "it let go while the thread was still blocked"
-    assert line.left_running == (ids or ["agent:plain"])
+    assert line.unstoppable == set(ids or ["agent:plain"])
     go_on.set()
     assert await asyncio.to_thread(ended.wait, BOUND_S)
     assert texts(line) == []
@@ -106,14 +122,14 @@ async def test_a_thread_that_waits_for_its_run_ends_with_it() -> None:
         finally:
             unwound.set()
 
-    line = CutLine()
-    task = asyncio.ensure_future(play(turn_of(fn, line)))
+    line = MemoryLine()
+    task = asyncio.ensure_future(play(fn, line))
     await asyncio.wait_for(asking.wait(), BOUND_S)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(task, BOUND_S)
     assert await asyncio.to_thread(unwound.wait, BOUND_S)
-    assert line.left_running == []
+    assert line.unstoppable == set()
 
 
 @pytest.mark.contract("ADP-11")
@@ -130,7 +146,7 @@ async def test_a_question_ends_the_thread() -> None:
             cleaned.set()
 
     with pytest.raises(Suspended):
-        await play(turn_of(fn, CutLine()))
+        await play(fn, MemoryLine())
     await asyncio.to_thread(threads[0].join, BOUND_S)
     assert cleaned.is_set()
     assert not threads[0].is_alive()
@@ -155,10 +171,10 @@ async def test_a_sync_functions_steps_run_in_its_own_thread_and_may_nest() -> No
 
         return run.step("outer", outer)
 
-    line = CutLine()
-    assert await play(turn_of(fn, line, tools={"inner": ToolPolicy()})) == "oii"
+    line = MemoryLine()
+    assert await play(fn, line, tools={"inner": ToolPolicy()}) == "oii"
     assert len(names) == 1
-    assert texts(line) == ["outer inner inner ", "oii"]
+    assert texts(line) == ["outer ", "inner ", "inner ", "oii"]
 
 
 async def test_a_sync_run_used_in_a_coroutine_is_refused_instead_of_hanging() -> None:
@@ -168,14 +184,12 @@ async def test_a_sync_run_used_in_a_coroutine_is_refused_instead_of_hanging() ->
         async def wrong() -> None:
             run.text("x")
 
-        try:
+        with pytest.raises(ToolRaised) as refused:
             run.step("wrong", wrong)
-        except ToolRaised as error:
-            assert "would block the event loop" in str(error.__cause__)
-            return "refused"
-        return "let through"
+        assert "would block the event loop" in str(refused.value.__cause__)
+        return "refused"
 
-    assert await asyncio.wait_for(play(turn_of(fn, CutLine())), BOUND_S) == "refused"
+    assert await asyncio.wait_for(play(fn, MemoryLine()), BOUND_S) == "refused"
 
 
 async def test_an_exception_in_a_thread_is_the_runs_failure() -> None:
@@ -193,20 +207,20 @@ async def test_an_exception_in_a_thread_is_the_runs_failure() -> None:
 
     for fn in (stops, exits, breaks):
         with pytest.raises(AgentFailed) as failed:
-            await play(turn_of(fn, CutLine()))
+            await play(fn, MemoryLine())
         assert failed.value.code == "agent_error"
 
 
 async def test_a_generator_that_is_stopped_is_closed() -> None:
     """Its `finally` blocks give back what it holds, in sync and async generators."""
-    closed: list[str] = []
+    closed: queue.SimpleQueue[str] = queue.SimpleQueue()
 
     def sync_generator(run: Any) -> Iterator[str]:
         try:
             while True:
                 yield "x"
         finally:
-            closed.append("sync")
+            closed.put("sync_generator")
 
     async def generator(run: Any) -> AsyncIterator[str]:
         try:
@@ -214,23 +228,16 @@ async def test_a_generator_that_is_stopped_is_closed() -> None:
                 yield "x"
                 await asyncio.sleep(0)
         finally:
-            closed.append("async")
+            closed.put("generator")
 
     for fn in (sync_generator, generator):
-        enough, thread_ended = asyncio.Event(), asyncio.Event()
-        line = CutLine(
-            on_event=lambda event, enough=enough: enough.set() if isinstance(event, TextDelta) else None
-        )
-        task = asyncio.ensure_future(play(turn_of(fn, line)))
-        await asyncio.wait_for(enough.wait(), BOUND_S)
+        line = Watched(until=lambda line: bool(line.of(TextDelta)))
+        task = asyncio.ensure_future(play(fn, line))
+        await asyncio.wait_for(line.reached.wait(), BOUND_S)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await asyncio.wait_for(task, BOUND_S)
-        async with asyncio.timeout(BOUND_S):
-            while not closed:  # the thread needs a moment to unwind
-                await asyncio.sleep(0)
-        thread_ended.set()
-        assert closed.pop() == ("sync" if fn is sync_generator else "async")
+        assert await asyncio.to_thread(closed.get, timeout=BOUND_S) == fn.__name__
 
 
 @pytest.mark.contract("ADP-9", "AGT-3")
@@ -253,29 +260,29 @@ async def test_fifty_users_on_one_function_with_random_cancels_hear_only_their_o
         return ""
 
     chance = random.Random(7)
-    cancelled = set(chance.sample(range(50), 20))
-    lines: list[CutLine] = []
-    tasks: list[asyncio.Future[Any]] = []
-    for user in range(50):
-        line = CutLine()
-        turn = turn_of(sync_fn if sync else fn, line, text=f"u{user}-", user=f"u{user}", run_id=f"run-{user}")
-        task = asyncio.ensure_future(play(turn))
-        after = chance.randrange(1, 40)
-        if user in cancelled:
-            line.on_event = lambda event, line=line, task=task, after=after: (
-                task.cancel() if len(line.events) == after else None
-            )  # fmt: skip
-        lines.append(line)
-        tasks.append(task)
-    async with asyncio.timeout(30):
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
-    for user, line in enumerate(lines):
-        full = "".join(f"u{user}-{number} " for number in range(10))
-        said = "".join(text for _, text, _ in messages(line.events))
+
+    async def user(number: int) -> None:
+        name = f"u{number}"
+        last = chance.randrange(1, 50) if number % 5 < 2 else None
+        line = Watched(until=lambda line: len(line.events) == last)
+        task = asyncio.ensure_future(
+            play(
+                sync_fn if sync else fn,
+                line,
+                text=f"{name}-",
+                caller=Caller(tenant="t", user=name),
+                run_id=name,
+            )
+        )
+        if last is not None:
+            await line.reached.wait()
+            task.cancel()
+        outcome = (await asyncio.gather(task, return_exceptions=True))[0]
+        full = "".join(f"{name}-{index} " for index in range(10))
+        said = "".join(texts(line))
         assert full.startswith(said)
-        assert said == full or user in cancelled
-        owners = {event.data for event in line.events if event.type == "custom"}  # pyright: ignore[reportAttributeAccessIssue] - custom events have data
-        assert owners <= {f"u{user}"}
-    assert sum(task.cancelled() for task in tasks) == len(cancelled)
+        assert isinstance(outcome, asyncio.CancelledError) if last is not None else said == full
+        assert {event.data for event in line.of(Custom)} <= {name}
+
+    async with asyncio.timeout(6 * BOUND_S):
+        await asyncio.gather(*(user(number) for number in range(50)))

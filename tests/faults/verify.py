@@ -223,7 +223,7 @@ class _Call:
         later = [event for event in events if event["seq"] > called["seq"]]
         end = next((e for e in later if e["type"] in _RESULTS and e["call_id"] == self.call_id), None)
         self.completed = end if end is not None and end["type"] == "tool.completed" else None
-        self.refused = end is not None and end["type"] == "tool.failed"
+        self.failed_as = end["error"]["code"] if end is not None and end["type"] == "tool.failed" else None
         before_end = [event for event in later if end is None or event["seq"] < end["seq"]]
         self.cut_at = [
             e["seq"] for e in before_end if e["type"] == "run.resumed" and e["reason"] == "recovered"
@@ -245,6 +245,8 @@ class _Call:
 
     def faults(self) -> list[str]:
         found: list[str] = []
+        if self.failed_as not in (None, "denied", "outcome_unknown"):
+            found.append(f"failed as {self.failed_as}")
         if self.completed is not None:
             if not self.ends:
                 found.append("has a result and never came to its end")

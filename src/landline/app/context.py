@@ -1,18 +1,28 @@
 """A host app's dependency as the run's context: solved with the request, held open to the end of the first segment."""
 
+import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
 from typing import Any
 
 from fastapi import Depends
 from fastapi.dependencies.utils import get_dependant, solve_dependencies
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
 from landline.model.callers import Caller
-from landline.model.errors import Invalid
+from landline.model.errors import Forbidden, Invalid, LandlineError, NotFound, Unauthenticated, Unavailable
 from landline.ports.runs import HeldContext
 
 __all__ = ["HostContext"]
+
+_REFUSALS: dict[int, type[LandlineError]] = {
+    401: Unauthenticated,
+    403: Forbidden,
+    404: NotFound,
+    429: Unavailable,
+    503: Unavailable,
+}
 
 
 class HostContext:
@@ -25,25 +35,50 @@ class HostContext:
         self._dependant = get_dependant(path="", call=takes)
 
     async def __call__(self, request: Request, caller: Caller) -> HeldContext:
-        """Return the dependency's value, held open.
+        """Return the dependency's value, held open until it is released.
 
         Raises:
-            Invalid: The request lacks what the dependency needs; an HTTPException of the dependency passes as it is.
+            LandlineError: The dependency refused, in its own words, or the request lacks what it needs.
         """
-        held = AsyncExitStack()
+        loop = asyncio.get_running_loop()
+        opened: asyncio.Future[Any] = loop.create_future()
+        released = asyncio.Event()
+        # One task opens and closes: what a dependency enters (a cancel scope, say) must be left where it was entered.
+        holder = loop.create_task(self._hold(request, opened, released))
+
+        async def release() -> None:
+            released.set()
+            await holder
+
         try:
-            # FastAPI keeps the exit stacks of generator dependencies in the scope; these outlive the request.
-            scope = {**request.scope, "fastapi_inner_astack": held, "fastapi_function_astack": held}
-            solved = await solve_dependencies(
-                request=Request(scope, request.receive),
-                dependant=self._dependant,
-                async_exit_stack=held,
-                embed_body_fields=False,
-            )
-        except BaseException:
-            await held.aclose()
+            return HeldContext(value=await opened, release=release)
+        except HTTPException as error:
+            refusal = _REFUSALS.get(error.status_code, Invalid)
+            raise refusal(str(error.detail), code="refused_by_host") from None
+        except asyncio.CancelledError:
+            released.set()
             raise
-        if solved.errors:
-            await held.aclose()
-            raise Invalid("The request lacks what the agent's context needs.", code="context_missing")
-        return HeldContext(value=solved.values["value"], release=held.aclose)
+
+    async def _hold(self, request: Request, opened: asyncio.Future[Any], released: asyncio.Event) -> None:
+        async with AsyncExitStack() as held:
+            # FastAPI looks for these stacks in the scope; here they outlive the request.
+            scope = {**request.scope, "fastapi_inner_astack": held, "fastapi_function_astack": held}
+            try:
+                solved = await solve_dependencies(
+                    request=Request(scope, request.receive),
+                    dependant=self._dependant,
+                    async_exit_stack=held,
+                    embed_body_fields=False,
+                )
+            except Exception as error:  # noqa: BLE001 - whatever the host's code raises is passed to the request
+                opened.set_exception(error)
+                return
+            if opened.done():
+                return
+            if solved.errors:
+                opened.set_exception(
+                    Invalid("The request lacks what the agent's context needs.", code="context_missing")
+                )
+                return
+            opened.set_result(solved.values["value"])
+            await released.wait()

@@ -31,7 +31,8 @@ SPEAKING = (ImportError, SyntaxError, NameError, AttributeError)
 class Loaded:
     """An agent with the adapter that drives it, or the reason why there is none.
 
-    `error` may be shown to callers; `cause` is the exception itself, for the terminal and the log only.
+    `error` may be shown to callers. `cause` is set when it leaves out what the exception says: that is for the owner's
+    terminal only.
     """
 
     spec: AgentSpec | None
@@ -88,7 +89,9 @@ def load_agents(target: str, adapters: Sequence[Adapter]) -> list[Loaded]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a target may raise anything, SystemExit too
-        return [_broken(source.stem, _load_error(error, source), error)]
+        return [
+            _broken(source.stem, _load_error(error, source), None if isinstance(error, SPEAKING) else error)
+        ]
     if source.attribute:
         found = _attribute(module, source, adapters)
     else:
@@ -145,12 +148,12 @@ def _example(spec: AgentSpec) -> tuple[Any, str | None]:
 def _attribute(module: ModuleType, source: Source, adapters: Sequence[Adapter]) -> list[Loaded]:
     try:
         obj = reduce(getattr, source.attribute.split("."), cast("Any", module))
-    except AttributeError as error:
+    except AttributeError:
         near = get_close_matches(source.attribute, [n for n in vars(module) if not n.startswith("_")], n=1)
         message = f"{source.shown} has no {source.attribute!r}" + (
             f"; did you mean {near[0]!r}?" if near else ""
         )
-        return [_broken(source.stem, LoadError(message=message, where=source.shown), error)]
+        return [_broken(source.stem, LoadError(message=message, where=source.shown))]
     several = list(_described(obj))
     if several or isinstance(obj, list | tuple | Mapping) or _is_landline(obj):
         return [adopt(spec, adapters) for spec in several] + _of_landline(obj, adapters)
@@ -222,7 +225,7 @@ def _load_error(error: BaseException, source: Source) -> LoadError:
     elif isinstance(error, SPEAKING):
         text = f"{kind}: {error}"
     else:
-        text = f"{kind} while it was imported; the server's log has its text"
+        text = f"{kind} when it was imported"
     return LoadError(message=text, where=blame(error, source))
 
 

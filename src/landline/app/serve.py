@@ -14,6 +14,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from landline.app.build import Landline
+from landline.telemetry.logs import configure
 
 __all__ = ["LandlineServer", "serve"]
 
@@ -84,6 +85,7 @@ class LandlineServer(uvicorn.Server):
 def serve(instance: Landline) -> int:
     """Serve until SIGTERM or SIGINT and return the exit code."""
     held = instance.settings
+    configure(level=held.log_level, form=held.log_format)
     config = uvicorn.Config(
         instance.app,
         host=held.host,

@@ -268,9 +268,7 @@ def _explain(errors: list[ErrorDetails], origins: Mapping[str, str]) -> ConfigEr
     fault = errors[0]
     code = fault["type"] if fault["type"].startswith(("config_", "workers_")) else "config_invalid_value"
     key = str(fault["loc"][0]) if fault["loc"] else "workers"
-    field = Settings.model_fields[key]
-    how = str(fault.get("ctx", {}).get("how") or f"{field.description} (default: {field.default})")
+    origin = origins.get(key, "default")
+    how = str(fault.get("ctx", {}).get("how") or read.example(key, Settings.model_fields[key], origin))
     more = f" ({len(errors) - 1} more settings are wrong)" if len(errors) > 1 else ""
-    return ConfigError(
-        f"{key}: {fault['msg']}{more}", where=f"{key} from {origins.get(key, 'default')}", how=how, code=code
-    )
+    return ConfigError(f"{key}: {fault['msg']}{more}", where=f"{key} from {origin}", how=how, code=code)

@@ -4,6 +4,7 @@ pydantic-settings reads and decodes; what it leaves to us is here: a misspelt va
 each value can say its file and line, and a secret may lie in a file named by `LANDLINE_<NAME>_FILE`.
 """
 
+import json
 import os
 import re
 from collections.abc import Iterable, Sequence
@@ -130,6 +131,24 @@ def _line(name: str, pattern: str, table: str = "") -> str:
         if header := re.match(r"\s*\[([^\[\]]+)\]", line):
             inside = header[1].strip() == table
     return name
+
+
+def example(key: str, field: FieldInfo, origin: str) -> str:
+    """Return how to write a setting where it was written wrong, and what it is."""
+    default: Any = field.default
+    if default in (None, ()):
+        return f"leave it out, or give: {field.description}"
+    value = ",".join(map(str, default)) if isinstance(field.default, tuple) else str(default)
+    match origin.split(maxsplit=1)[0].split(":", maxsplit=1)[0]:
+        case "option":
+            written = f"--{key.removesuffix('_s').replace('_', '-')} {value}"
+        case "landline.toml" | "pyproject.toml":
+            written = f"{key} = {json.dumps(default, default=str)}"
+        case "keyword":
+            written = f"{key}={default!r}"
+        case _:
+            written = f"{PREFIX}{key.upper()}={value}"
+    return f"write for example {written} ({field.description})"
 
 
 def nearest(name: str, known: Iterable[str]) -> str | None:

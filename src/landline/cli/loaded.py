@@ -1,5 +1,6 @@
 """From options to settings and agents, with every fault of a target said where it is."""
 
+import linecache
 import os
 import traceback
 from collections.abc import Mapping, Sequence
@@ -57,19 +58,23 @@ def load(targets: Sequence[str], settings: "Settings") -> "list[Loaded]":
 
 
 def _problem(item: "Loaded") -> Stop:
-    """Say what is wrong with a target; here its owner reads it, so the exception's own words are shown."""
+    """Say what is wrong with a target, with the user's own line; here its owner reads it, so nothing is left out."""
     assert item.error is not None
-    what = item.error.message
+    what, where = item.error.message, item.error.where
     if item.cause is not None:
-        last = "".join(traceback.format_exception_only(item.cause)).strip().splitlines()[-1]
-        what = f"{what}" if last.removeprefix(type(item.cause).__name__ + ": ") in what else last
+        what = "".join(traceback.format_exception_only(item.cause)).strip()
+    if where and (line := _line_at(where)):
+        where = f"{where}: {line}"
     return Stop(
-        f"the agent {item.name!r} could not be loaded: {what}",
-        where=item.error.where,
-        how=f"mend {item.error.where}" if item.error.where else None,
-        code="target_failed",
-        exit_code=Exit.TARGET,
-    )
+        f"the agent {item.name!r} could not be loaded: {what}", where=where, code="target_failed",
+        how="mend it and start again; `landline doctor` checks what is installed", exit_code=Exit.TARGET,
+    )  # fmt: skip
+
+
+def _line_at(where: str) -> str:
+    """Return the text of `file:line`, "" when there is none."""
+    path, _, number = where.rpartition(":")
+    return linecache.getline(path, int(number)).strip() if number.isdecimal() else ""
 
 
 def only_agent(names: Sequence[str], wanted: str | None) -> str:

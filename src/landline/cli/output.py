@@ -5,7 +5,7 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-__all__ = ["say", "show", "show_json", "table"]
+__all__ = ["printable", "say", "show", "show_json", "table"]
 
 T = TypeVar("T")
 
@@ -42,6 +42,13 @@ def _cell(value: Any) -> str:
     if value is None:
         return "-"
     return "".join(c if c.isprintable() else " " for c in str(value))
+
+
+def printable(text: str) -> str:
+    """Drop control characters on a terminal: what a model writes must not steer it. Pipes get the text as it is."""
+    if not sys.stdout.isatty():
+        return text
+    return "".join(c for c in text if c.isprintable() or c in "\n\t")
 
 
 def say(text: str) -> None:

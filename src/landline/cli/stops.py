@@ -14,6 +14,14 @@ REFUSALS = frozenset({"workers_need_postgresql"})
 """Codes of settings that are right as such and cannot work together."""
 
 
+HINTS = {
+    "database_locked": "stop the server that holds it, or name another folder: --data FOLDER",
+    "database_newer": "pip install --upgrade landline",
+    "database_unreadable": "name another folder: --data FOLDER",
+}
+"""What to do about errors whose own sentence does not say it."""
+
+
 class Stop(SetupError):
     """The command ends here with `exit_code`."""
 
@@ -40,7 +48,7 @@ def explain(error: Exception) -> Stop | None:
         exit_code = Exit.REFUSED if error.code in REFUSALS else Exit.CONFIG
         return Stop(error.what, where=error.where, how=error.how, code=error.code, exit_code=exit_code)
     if isinstance(error, LandlineError):
-        return Stop(error.detail, code=error.code)
+        return Stop(error.detail, code=error.code, how=HINTS.get(error.code))
     return None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from landline.cli.exits import Exit
-from landline.cli.output import say, show_json
+from landline.cli.output import printable, say, show_json
 
 __all__ = ["ENDED", "Peer", "Shown", "exit_code_of", "show_events", "show_text"]
 
@@ -58,7 +58,7 @@ async def show_text(events: AsyncIterator[dict[str, Any]], *, after: int = 0) ->
     async for event in events:
         shown.last, shown.seq = event["type"], event["seq"]
         if event["type"] == "text.delta":
-            sys.stdout.write(_clean(event["delta"]))
+            sys.stdout.write(printable(event["delta"]))
             sys.stdout.flush()
             text = True
             continue
@@ -79,7 +79,7 @@ def _beside(event: dict[str, Any]) -> str | None:
         case "tool.called":
             return f"  > {event['name']}({_short(event.get('arguments'))})"
         case "tool.failed":
-            return f"  ! {_clean(event['error']['message'])}"
+            return f"  ! {printable(event['error']['message'])}"
         case "agent.changed":
             return f"  > {event['from']} hands over to {event['to']}"
         case "message.retracted":
@@ -87,7 +87,7 @@ def _beside(event: dict[str, Any]) -> str | None:
         case "run.resumed" if event.get("drop_message_id"):
             return "  ! the answer was cut by a crash and is written again"
         case "run.failed":
-            return f"error: {_clean(event['error']['message'])}\n  code:  {event['error']['code']}"
+            return f"error: {printable(event['error']['message'])}\n  code:  {event['error']['code']}"
         case "run.cancelled":
             return f"stopped by {event['by']}"
         case _:
@@ -95,17 +95,12 @@ def _beside(event: dict[str, Any]) -> str | None:
 
 
 def _plain(output: Any) -> str:
-    return _clean(output) if isinstance(output, str) else json.dumps(output, indent=2, ensure_ascii=False)
+    return printable(output) if isinstance(output, str) else json.dumps(output, indent=2, ensure_ascii=False)
 
 
 def _short(value: Any) -> str:
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-    return _clean(text if len(text) <= ARGUMENT_CHARS else text[:ARGUMENT_CHARS] + "…")
-
-
-def _clean(text: str) -> str:
-    """Drop control characters: a model's output must not steer the terminal (UI-6 holds here too)."""
-    return "".join(c for c in text if c.isprintable() or c in "\n\t")
+    return printable(text if len(text) <= ARGUMENT_CHARS else text[:ARGUMENT_CHARS] + "…")
 
 
 def exit_code_of(shown: Shown) -> Exit:

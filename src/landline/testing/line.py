@@ -204,10 +204,10 @@ class MemoryLine:
         line.events.append(
             RunResumed(attempt=line.attempt, reason=reason, drop_message_id=cut if drop else None)
         )
-        line._replayable = messages  # noqa: SLF001 - the next segment of the same class
+        line._replayable = messages
         ended = {event.call_id for event in line.events if isinstance(event, ToolCompleted | ToolFailed)}
         called = {event.call_id for event in line.events if isinstance(event, ToolCalled)}
-        line._inherited = called - ended  # noqa: SLF001 - the next segment of the same class
+        line._inherited = called - ended
         return line
 
     def messages(self) -> list[tuple[str, str, bool]]:

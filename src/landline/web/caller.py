@@ -29,9 +29,12 @@ async def admit(connection: HTTPConnection, authenticator: Authenticator, scopes
         Forbidden: The caller lacks a scope, or the server is open and the request came through a proxy.
         Invalid: Two different credentials, or one in the URL.
     """
-    credential = credential_of(connection)
-    if credential is None and authenticator.open:
+    if authenticator.open:
+        # Whatever credential comes is not Landline's: a client that must send some key, or the host app's own scheme.
         _refuse_forwarded(connection)
+        credential = None
+    else:
+        credential = credential_of(connection)
     caller = await authenticator.authenticate(credential)
     check_scopes(caller, scopes)
     connection.scope.setdefault("state", {})["caller"] = caller

@@ -52,6 +52,10 @@ class SlowReader(Exception):
     """The reader took nothing for too long."""
 
 
+class _ReaderLeft(Exception):
+    """The server found the connection closed when it sent."""
+
+
 def frame(event: Stamped) -> bytes:
     """Return one event as a frame; its id is its place in the log."""
     return b"id: %d\nevent: %s\ndata: %s\n\n" % (event.seq, event.type.encode(), event.wire)
@@ -118,6 +122,8 @@ class EventStream(Response):
             await self._beat(pump, gone, send)
         except SlowReader:
             return _abort(scope)
+        except _ReaderLeft:
+            return await self._leave()
         finally:
             unwatch()
             pump.cancel()
@@ -128,7 +134,7 @@ class EventStream(Response):
         error = None if pump.cancelled() else pump.exception()
         if isinstance(error, SlowReader):
             return _abort(scope)
-        if pump.cancelled() or isinstance(error, OSError):
+        if pump.cancelled() or isinstance(error, _ReaderLeft):
             return await self._leave()
         return await self._end(send, self._error_frame(error, scope) if isinstance(error, Exception) else b"")
 
@@ -157,6 +163,8 @@ class EventStream(Response):
                 if limit.expired():
                     raise SlowReader from None
                 raise
+            except OSError as error:
+                raise _ReaderLeft from error
             self._wrote += 1
 
     async def _end(self, send: Send, last: bytes) -> None:

@@ -46,7 +46,8 @@ class Calls:
         self._tape.check()
         # No arguments in the log: they may hold the run's context, which is never written (AGT-6).
         call = ToolCall(call_id=self._call_id("step", name), name=name, arguments={}, idempotent=idempotent)
-        return await self._through(call, partial(self._perform, call.call_id, fn, args, {}))
+        again = self._tape.same(f"call:{call.call_id}", {}, "")
+        return await self._through(call, partial(self._perform, call.call_id, fn, args, {}), again=again)
 
     async def tool(self, name: str, fn: Callable[..., Any], arguments: Mapping[str, Any]) -> Any:
         """Run a tool once under its owner's policy; see `PlainRun.tool`."""
@@ -57,7 +58,7 @@ class Calls:
         plain: Any = jsonable(dict(arguments), f"the arguments of {name}")
         with tape.sticky():
             # An approval binds to exact arguments: other ones must not slip in under an old answer.
-            tape.same(f"arguments:{call_id}", plain, f"it calls {name} with other arguments")
+            again = tape.same(f"call:{call_id}", plain, f"it calls {name} with other arguments")
         if policy.approval:
             refuse_inside(f"the tool {name} needs an approval and")
             ask = Ask(
@@ -73,13 +74,12 @@ class Calls:
             answer = await tape.ask(ask)
             if not answer.approve:
                 call = ToolCall(call_id=call_id, name=name, arguments=plain, idempotent=policy.idempotent)
-                return await self._through(
-                    call, partial(_refuse, ToolRaised("denied", answer.reason or _DENIED))
-                )
+                refusal = ToolRaised("denied", answer.reason or _DENIED)
+                return await self._through(call, partial(_refuse, refusal), again=again)
             if answer.arguments is not None:
                 plain = arguments = answer.arguments
         call = ToolCall(call_id=call_id, name=name, arguments=plain, idempotent=policy.idempotent)
-        return await self._through(call, partial(self._perform, call_id, fn, (), arguments))
+        return await self._through(call, partial(self._perform, call_id, fn, (), arguments), again=again)
 
     def _call_id(self, kind: str, name: str) -> str:
         # Unique beyond the run, so that a thread's history never holds two calls of one id; short enough for every
@@ -95,37 +95,37 @@ class Calls:
         result = await self._execute(partial(fn, *args, **kwargs), call_id)
         return await result if inspect.isawaitable(result) else result
 
-    async def _through(self, call: ToolCall, body: Callable[[], Awaitable[Any]]) -> Any:
-        tape = self._tape
-        if tape.line.recorded(f"cut:{call.call_id}") is not None:
-            await tape.end_message()  # as it was when a human was asked about this call
+    async def _through(self, call: ToolCall, body: Callable[[], Awaitable[Any]], *, again: bool) -> Any:
+        # A message is whole before a call, so that history has text and calls in the order of the log.
+        await self._tape.end_message()
         try:
-            return await self._journalled(call, body)
+            return await self._journalled(call, body, again=again)
         except OutcomeUnknown:
             pass
         if (refusal := await self._ask_again(call)) is not None:
             # Idempotent, because this run of it does nothing but fail: the log gets its end of the call.
             call, body = replace(call, idempotent=True), partial(_refuse, refusal)
         try:
-            return await self._journalled(call, body)
+            return await self._journalled(call, body, again=again)
         except OutcomeUnknown as unknown:
             raise AgentFailed(
                 f"Nobody knows whether {call.name} ran to its end.", code="outcome_unknown"
             ) from unknown
 
-    async def _journalled(self, call: ToolCall, body: Callable[[], Awaitable[Any]]) -> Any:
+    async def _journalled(self, call: ToolCall, body: Callable[[], Awaitable[Any]], *, again: bool) -> Any:
         tape, ran, raised = self._tape, False, ToolRaised("tool_error", f"{call.name} failed.")
 
         async def run() -> Any:
             nonlocal ran
-            ran, inner = True, scope.Scope(call.call_id, scope.current())
-            try:
-                with scope.inside(inner):
+            ran, outer = True, scope.current()
+            inner = scope.Scope(call.call_id, outer, again or (outer is not None and outer.again))
+            with scope.inside(inner):
+                try:
                     result = jsonable(await body(), f"what {call.name} returns")
-            except Exception:  # whatever the user's code raises, what it said was heard
-                tape.keep_inside(inner)
-                raise
-            tape.keep_inside(inner)
+                except Exception:  # whatever the user's code raises, what it said before was heard
+                    await tape.end_call(inner)
+                    raise
+                await tape.end_call(inner)
             return result
 
         def failure(error: Exception) -> tuple[str, str]:
@@ -154,12 +154,15 @@ class Calls:
     async def _ask_again(self, call: ToolCall) -> ToolRaised | None:
         """Ask a human whether a call that was cut off may run again; returns None when it may, else its failure."""
         tape = self._tape
-        tape.line.record(f"cut:{call.call_id}", b"true")
+        await tape.speech.forget_the_rest()
         answer = await tape.ask(
             Ask(
                 key=f"unknown:{call.call_id}",
                 kind="approval",
-                prompt=f"{call.name} was cut off and may or may not have taken effect. Run it again?",
+                prompt=(
+                    f"The server stopped while {call.name} was running. It may or may not have done its work. "
+                    "Run it again?"
+                ),
                 tool=call.name,
                 call_id=call.call_id,
                 arguments=call.arguments,
@@ -167,7 +170,9 @@ class Calls:
         )
         if answer.approve:
             return None
-        message = answer.reason or f"{call.name} was cut off, and it was decided not to run it again."
+        message = (
+            answer.reason or f"Whether {call.name} ran is not known, and it was decided not to run it again."
+        )
         return ToolRaised("outcome_unknown", message)
 
 

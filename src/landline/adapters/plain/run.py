@@ -104,6 +104,9 @@ class PlainRun(RunFacts):
         Steps are known by name and order: when the function runs again it must call those of one name in the same
         order. A step left in flight by a crash runs again if it is `idempotent`; without this a human is asked.
 
+        What `fn` says is a message of its own. If it runs again and says something else, as a language model does, the
+        cut message is taken back: a model's answer that streams belongs in an idempotent step.
+
         Raises:
             ToolRaised: It failed, now or before a crash.
         """
@@ -159,7 +162,7 @@ class PlainRun(RunFacts):
         await self._tape.say(text)
 
     async def end_message(self) -> None:
-        """Complete the message; what is said next is a new one. A question does this by itself."""
+        """Complete the message; what is said next is a new one. Steps, tools and questions do this by themselves."""
         await self._tape.end_message()
 
     async def output(self, partial: Any) -> None:

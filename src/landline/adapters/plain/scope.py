@@ -14,18 +14,22 @@ __all__ = ["Scope", "current", "inside"]
 
 @dataclass(slots=True)
 class Scope:
-    """One running step or tool: the text and the last partial output that came from inside it."""
+    """One running step or tool: the text and the last partial output that came from inside it.
+
+    `again`: it, or a call around it, was begun before a crash, so it may say something else this time.
+    """
 
     call_id: str
     outer: "Scope | None"
-    said: list[str] = field(default_factory=list[str])
+    again: bool
+    said: dict[int, str] = field(default_factory=dict[int, str])
     outputs: list[Any] = field(default_factory=list[Any])
 
-    def hear(self, text: str) -> None:
-        """Note text said in here; the calls around this one contain it too."""
-        self.said.append(text)
+    def hear(self, message: int, text: str) -> None:
+        """Note text of the run's message number `message`; the calls around this one contain it too."""
+        self.said[message] = self.said.get(message, "") + text
         if self.outer is not None:
-            self.outer.hear(text)
+            self.outer.hear(message, text)
 
     def see(self, output: Any) -> None:
         """Note a partial output made in here."""

@@ -1,16 +1,20 @@
 """What a function says, message by message, and what readers have heard of it already.
 
 When the function runs again from the top it says the same text again. Readers have that text, so it is compared with
-the log instead of being emitted; new text goes on where the log ends.
+the log instead of being emitted; new text goes on where the log ends. Only a call that is run anew may say something
+else than before: its cut message is taken back.
 """
 
 from landline.adapters.plain import scope
 from landline.model.errors import AgentFailed
-from landline.model.events import MessageCompleted, MessageStarted, TextDelta
+from landline.model.events import MessageCompleted, MessageRetracted, MessageStarted, TextDelta
 from landline.model.ids import new_id
 from landline.ports.adapter import Line
 
 __all__ = ["Speech", "mismatch"]
+
+_REWRITTEN = "It was cut off and is written again."
+_GIVEN_UP = "It was cut off."
 
 
 def mismatch(what: str) -> AgentFailed:
@@ -28,35 +32,47 @@ class Speech:
     def __init__(self, line: Line) -> None:
         self._line = line
         self._ordinal = 0
+        self._new_from: int | None = None
         self._open: str | None = None
         self._heard = ""
         self._complete = False
-        self._said: list[list[str]] = []
+        self._said: list[str] = []
 
     @property
-    def text(self) -> str:
-        """Everything said, over all messages."""
-        return "".join(delta for message in self._said for delta in message)
+    def texts(self) -> list[str]:
+        """What was said, message by message."""
+        return [text for text in self._said if text]
 
     @property
-    def last(self) -> str | None:
-        """The text of the newest message."""
-        return "".join(self._said[-1]) if self._said else None
+    def open_text(self) -> str:
+        """The text of the open message so far."""
+        return self._said[-1] if self._open is not None else ""
 
     @property
     def replaying(self) -> bool:
         """Whether readers have what would be said next."""
-        return bool(self._heard) if self._open else self._line.emitted_text(self._ordinal) is not None
+        return bool(self._heard) if self._open is not None else self._earlier(self._ordinal) is not None
+
+    def _earlier(self, ordinal: int) -> tuple[str, str, bool] | None:
+        """Return message number `ordinal`, if an earlier segment began it and it still counts."""
+        if self._new_from is not None and ordinal >= self._new_from:
+            return None
+        return self._line.emitted_text(ordinal)
 
     async def message_id(self) -> str:
         """Return the open message's id; begins a message when none is open."""
         if self._open is not None:
             return self._open
-        self._said.append([])
-        earlier = self._line.emitted_text(self._ordinal)
-        if earlier is not None:
-            self._open, self._heard, self._complete = earlier
-            return self._open
+        self._said.append("")
+        if (around := scope.current()) is not None:
+            around.hear(self._ordinal, "")
+        earlier = self._earlier(self._ordinal)
+        if earlier is None:
+            return await self._begin()
+        self._open, self._heard, self._complete = earlier
+        return self._open
+
+    async def _begin(self) -> str:
         message_id = self._open = new_id()
         self._heard, self._complete = "", False
         await self._line.emit(MessageStarted(message_id=message_id, role="assistant"))
@@ -71,17 +87,19 @@ class Speech:
         if not delta:
             return
         message_id = await self.message_id()
-        self._said[-1].append(delta)
+        self._said[-1] += delta
         if (around := scope.current()) is not None:
-            around.hear(delta)
+            around.hear(self._ordinal, delta)
         if self._heard.startswith(delta):
             self._heard = self._heard[len(delta) :]
             return
         if not delta.startswith(self._heard):
-            raise mismatch("it says other text")
+            await self._rewrite("it says other text")
+            return
         delta, self._heard = delta[len(self._heard) :], ""
         if self._complete:
-            raise mismatch("it says more text")
+            await self._rewrite("it says more text")
+            return
         await self._line.emit(TextDelta(message_id=message_id, delta=delta))
 
     async def end(self) -> None:
@@ -93,8 +111,34 @@ class Speech:
         if self._open is None:
             return
         if self._heard:
-            raise mismatch("it says less text")
+            await self._rewrite("it says less text")
         message_id, self._open = self._open, None
         self._ordinal += 1
         if not self._complete:
-            await self._line.emit(MessageCompleted(message_id=message_id, text="".join(self._said[-1])))
+            await self._line.emit(MessageCompleted(message_id=message_id, text=self._said[-1]))
+
+    async def _rewrite(self, what: str) -> None:
+        """Take back the open message and say anew what it has come to, where that is allowed."""
+        around = scope.current()
+        if around is None or not around.again:
+            raise mismatch(what)
+        await self._retract_from_here(_REWRITTEN)
+        message_id = await self._begin()
+        if text := self._said[-1]:
+            await self._line.emit(TextDelta(message_id=message_id, delta=text))
+
+    async def forget_the_rest(self) -> None:
+        """Take back what a call said when it was cut off and did not say again, or never will."""
+        if self._open is None:
+            await self._retract_from_here(_GIVEN_UP)
+
+    async def _retract_from_here(self, reason: str) -> None:
+        """Take back the log's message number `_ordinal` and those after it: from here on all messages are new."""
+        earlier: list[MessageRetracted] = []
+        ordinal = self._ordinal
+        while (message := self._earlier(ordinal)) is not None:
+            earlier.append(MessageRetracted(message_id=message[0], reason=reason))
+            ordinal += 1
+        if earlier:
+            self._new_from = self._ordinal
+            await self._line.emit(*earlier)

@@ -93,8 +93,8 @@ class Tape:
         self._counts[place] = ordinal + 1
         return f"{place}:{ordinal}"
 
-    def same(self, key: str, data: Any, what: str) -> None:
-        """Record `data` under `key`, or see that it is what was recorded.
+    def same(self, key: str, data: Any, what: str) -> bool:
+        """Record `data` under `key`, or see that it is what was recorded; tells whether it was.
 
         Raises:
             AgentFailed: It is not (`replay_mismatch`).
@@ -104,6 +104,7 @@ class Tape:
             self.line.record(key, body)
         elif msgspec.json.decode(earlier) != msgspec.json.decode(body):
             raise mismatch(what)
+        return earlier is not None
 
     # -- what is said and shown
 
@@ -129,11 +130,11 @@ class Tape:
             raise TypeError(f"a function cannot emit {type(event).__name__}; it can emit: {names}")
         if isinstance(event, _OF_A_MESSAGE):
             event = msgspec.structs.replace(event, message_id=await self.speech.message_id())
-        name = event.type
+        name = f"emit/{event.type}"
         if isinstance(event, Custom):
             name = f"{name}/{event.name}"
             event = msgspec.structs.replace(event, data=jsonable(event.data, "the data of an event"))
-        await self._once(f"emit/{name}", event)
+        await self._once(name, event)
 
     async def output(self, partial: Any) -> None:
         """Show a structured output so far; the last one shown is the answer unless the function returns another."""
@@ -154,7 +155,9 @@ class Tape:
             await self.output(item)
 
     async def _once(self, name: str, event: Event) -> None:
-        key = self.key(name)
+        # An event of a message that was taken back is emitted again, into the message that stands for it.
+        message_id = getattr(event, "message_id", None)
+        key = self.key(f"{name}@{message_id}" if message_id else name)
         if self.line.recorded(key) is None:
             # Nothing is awaited between these two: the record and the event are stored in one batch or not at all.
             self.line.record(key, b"true")
@@ -163,21 +166,19 @@ class Tape:
     async def conclude(self, value: Any) -> Any:
         """Complete what is open and return the run's output, given what the function returned."""
         self.check()
+        said = "\n\n".join(self.speech.texts)
         if value is None:
-            await self.end_message()
-            return self._outputs[0] if self._outputs else self.speech.text
-        if isinstance(value, str):
-            said = self.speech.text
-            if value.startswith(said):
-                await self.say(value[len(said) :])
-            elif value != self.speech.last:
-                await self.end_message()
-                await self.say(value)
-            await self.end_message()
-            return value
-        output = jsonable(value, "what an agent returns")
-        if self._outputs != [output]:
-            await self.output(output)
+            output = self._outputs[0] if self._outputs else said
+        elif isinstance(value, str):
+            output = value
+            if value not in (said, *self.speech.texts[-1:]):
+                if not value.startswith(self.speech.open_text):
+                    await self.end_message()
+                await self.say(value[len(self.speech.open_text) :])
+        else:
+            output = jsonable(value, "what an agent returns")
+            if self._outputs != [output]:
+                await self.output(output)
         await self.end_message()
         return output
 
@@ -195,12 +196,15 @@ class Tape:
             if not self._calls:
                 self._no_calls.set()
 
-    def keep_inside(self, inner: scope.Scope) -> None:
-        """Record what a call said and showed, because it will not do so again."""
+    async def end_call(self, inner: scope.Scope) -> None:
+        """Complete what a call said, and record what it said and showed, because it will not do so again."""
+        with self.sticky():
+            await self.speech.end()
+            if inner.again:
+                await self.speech.forget_the_rest()
         if inner.said or inner.outputs:
-            self.line.record(
-                f"inside:{inner.call_id}", encode({"said": "".join(inner.said), "outputs": inner.outputs})
-            )
+            kept = {"said": list(inner.said.values()), "outputs": inner.outputs}
+            self.line.record(f"inside:{inner.call_id}", encode(kept))
 
     async def replay_inside(self, call_id: str) -> None:
         """Say what a finished call said."""
@@ -208,7 +212,11 @@ class Tape:
         if earlier is None:
             return
         kept = msgspec.json.decode(earlier)
-        await self.say(kept["said"])
+        with self.sticky():
+            for text in kept["said"]:
+                await self.speech.message_id()
+                await self.speech.say(text)
+                await self.speech.end()
         if kept["outputs"]:
             self._outputs[:] = kept["outputs"]
 

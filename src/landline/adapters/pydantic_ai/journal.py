@@ -5,13 +5,12 @@ the same order, and only what comes after them happens. One instance belongs to 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any, cast
+from typing import Any
 
 import pydantic_core
-from pydantic import ValidationError
 from pydantic_ai import Agent
 from pydantic_ai.capabilities import AbstractCapability, UseThreadExecutor
 from pydantic_ai.capabilities.abstract import CapabilityOrdering, leaf_capabilities
@@ -22,14 +21,10 @@ from pydantic_ai.exceptions import (
     SkipModelRequest,
     SkipToolExecution,
     ToolFailed,
-    ToolFailedError,
-    ToolRetryError,
 )
 from pydantic_ai.messages import (
     ModelMessagesTypeAdapter,
     ModelResponse,
-    NativeToolCallPart,
-    NativeToolReturnPart,
     ToolCallPart,
     ToolReturnPart,
 )
@@ -37,15 +32,26 @@ from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import RunContext, ToolDefinition
 
 from landline.adapters.pydantic_ai.failures import check_whole
+from landline.adapters.pydantic_ai.records import (
+    SETTLED,
+    as_it_was,
+    doubt,
+    dump_deferral,
+    failure_of,
+    load_deferral,
+    load_response,
+    provider_tools,
+    refused,
+    text_of_return,
+    usage_of,
+)
 from landline.adapters.pydantic_ai.results import dump_result, load_result
 from landline.adapters.pydantic_ai.threads import ToolThreads
-from landline.model.events import Event, ToolCalled, ToolCompleted, UsageReported
 from landline.ports.adapter import Ask, OutcomeUnknown, ToolCall, ToolPolicy, ToolRaised, Turn
 
 __all__ = ["Journal"]
 
 _NOBODY_KNOWS = "Whether this call ran is not known, and it was decided not to run it again."
-_WAITS = "The call stopped to wait for an answer."
 
 
 class Journal(AbstractCapability[Any]):
@@ -87,7 +93,7 @@ class Journal(AbstractCapability[Any]):
         stored = self._line.recorded(key)
         self.replayed = stored is not None
         if stored is not None:
-            return self._learn(_load_response(stored))
+            return self._learn(load_response(stored))
         try:
             response = await handler(request_context)
         except SkipModelRequest as skip:
@@ -101,7 +107,7 @@ class Journal(AbstractCapability[Any]):
         response = self._with_own_ids(response, ordinal)
         # The record and the usage go to the log as one: a response that is replayed is not counted again.
         self._line.record(key, ModelMessagesTypeAdapter.dump_json([response]))
-        await self._line.emit(_usage(response), *_provider_tools(response))
+        await self._line.emit(usage_of(response), *provider_tools(response))
         return self._learn(response)
 
     def _with_own_ids(self, response: ModelResponse, ordinal: int) -> ModelResponse:
@@ -140,7 +146,7 @@ class Journal(AbstractCapability[Any]):
             raise ApprovalRequired
         key = self._key(call.tool_call_id, again=ctx.tool_call_approved)
         if (deferred := self._line.recorded(f"deferred:{key}")) is not None:
-            raise _load_deferral(deferred)
+            raise load_deferral(deferred)
         if self._given_up(key):
             return await self._give_up(key, call)
         self._in_line.add(call.tool_call_id)
@@ -156,7 +162,7 @@ class Journal(AbstractCapability[Any]):
                 except SkipToolExecution as skip:
                     value = skip.result
                 except (ApprovalRequired, CallDeferred) as deferral:
-                    self._line.record(f"deferred:{key}", _dump_deferral(deferral))
+                    self._line.record(f"deferred:{key}", dump_deferral(deferral))
                     self._in_line.discard(call.tool_call_id)
                     raise
             shown, record = dump_result(value)
@@ -165,12 +171,12 @@ class Journal(AbstractCapability[Any]):
             return shown
 
         try:
-            shown = await self._line.tool(tool, run, failure=_recorded_failure)
+            shown = await self._line.tool(tool, run, failure=failure_of)
         except OutcomeUnknown:
-            self._doubtful.append(_doubt(tool))
+            self._doubtful.append(doubt(tool))
             return None  # never reaches the model: `doubtful` is asked before the next step
         except ToolRaised as raised:
-            raise _as_it_was(raised) from raised
+            raise as_it_was(raised) from raised
         except asyncio.CancelledError:
             if threads.running:
                 self._line.finishing(key)
@@ -215,9 +221,9 @@ class Journal(AbstractCapability[Any]):
             async def said() -> Any:
                 return answer
 
-            await self._line.tool(_refused(key, call, idempotent=True), said)
-        elif (code := _SETTLED.get(part.outcome)) is not None:
-            await self._fail(key, call, code=code, message=_text(part), idempotent=True)
+            await self._line.tool(refused(key, call, idempotent=True), said)
+        elif (code := SETTLED.get(part.outcome)) is not None:
+            await self._fail(key, call, code=code, message=text_of_return(part), idempotent=True)
 
     async def _fail(self, key: str, call: ToolCallPart, *, code: str, message: str, idempotent: bool) -> None:
         async def fail() -> Any:
@@ -225,31 +231,10 @@ class Journal(AbstractCapability[Any]):
 
         try:
             await self._line.tool(
-                _refused(key, call, idempotent=idempotent), fail, failure=lambda _: (code, message)
+                refused(key, call, idempotent=idempotent), fail, failure=lambda _: (code, message)
             )
         except (ToolFailed, ToolRaised):
             return
-
-
-_SETTLED = {"denied": "denied", "retried": "model_retry", "failed": "tool_failed"}
-
-
-def _refused(key: str, call: ToolCallPart, *, idempotent: bool) -> ToolCall:
-    return ToolCall(call_id=key, name=call.tool_name, arguments=call.args_as_dict(), idempotent=idempotent)
-
-
-def _text(part: ToolReturnPart) -> str:
-    content = cast("Any", part.content)
-    if isinstance(content, list):
-        return "; ".join(_error_line(error) for error in cast("list[Any]", content))
-    return str(content)
-
-
-def _error_line(error: Any) -> str:
-    if not isinstance(error, Mapping):
-        return str(error)
-    details = cast("Mapping[str, Any]", error)
-    return f"{'.'.join(str(at) for at in details.get('loc', ()))}: {details.get('msg', '')}"
 
 
 def _has_threads(agent: Any) -> bool:
@@ -262,85 +247,3 @@ def _output_mode(request_context: ModelRequestContext) -> str:
     if mode == "auto":
         return str(request_context.model.profile.get("default_structured_output_mode", "tool"))
     return mode
-
-
-def _load_response(stored: bytes) -> ModelResponse:
-    kept = pydantic_core.from_json(stored)
-    if isinstance(kept, dict):
-        raise ModelRetry(str(cast("dict[str, Any]", kept)["retry"]))
-    (response,) = ModelMessagesTypeAdapter.validate_json(stored)
-    assert isinstance(response, ModelResponse)
-    return response
-
-
-def _usage(response: ModelResponse) -> Event:
-    usage = response.usage
-    cost = usage.cost
-    return UsageReported(
-        input_tokens=usage.input_tokens,
-        output_tokens=usage.output_tokens,
-        total_tokens=usage.input_tokens + usage.output_tokens,
-        cost_usd=None if cost is None else float(cost),
-    )
-
-
-def _provider_tools(response: ModelResponse) -> list[Event]:
-    """Tools that the provider ran itself within the response, such as its web search."""
-    events: list[Event] = []
-    returns = {part.tool_call_id: part for part in response.parts if isinstance(part, NativeToolReturnPart)}
-    for part in response.parts:
-        if isinstance(part, NativeToolCallPart) and (end := returns.get(part.tool_call_id)) is not None:
-            events.append(
-                ToolCalled(call_id=part.tool_call_id, name=part.tool_name, arguments=part.args_as_dict())
-            )
-            events.append(ToolCompleted(call_id=part.tool_call_id, result=dump_result(end.content)[0]))
-    return events
-
-
-def _recorded_failure(error: Exception) -> tuple[str, str] | None:
-    """Record only words that are meant for the model; any other exception's text stays out of the log."""
-    match error:
-        case ToolRetryError() | ModelRetry() | ValidationError():
-            return "model_retry", str(error)
-        case ToolFailedError() | ToolFailed():
-            return "tool_failed", str(error)
-        case ApprovalRequired() | CallDeferred():
-            return "deferred", _WAITS
-        case _:
-            return None
-
-
-def _as_it_was(raised: ToolRaised) -> Exception:
-    match raised.code:
-        case "model_retry":
-            return ModelRetry(raised.message)
-        case "tool_failed" | "outcome_unknown":
-            return ToolFailed(raised.message)
-        case _:
-            return raised
-
-
-def _dump_deferral(deferral: ApprovalRequired | CallDeferred) -> bytes:
-    kind = deferral.kind if isinstance(deferral, CallDeferred) else "approval"
-    return pydantic_core.to_json({"kind": kind, "metadata": deferral.metadata}, fallback=str)
-
-
-def _load_deferral(stored: bytes) -> ApprovalRequired | CallDeferred:
-    kept = pydantic_core.from_json(stored)
-    if kept["kind"] == "approval":
-        return ApprovalRequired(kept["metadata"])
-    return CallDeferred(kept["metadata"], kind=kept["kind"])
-
-
-def _doubt(tool: ToolCall) -> Ask:
-    return Ask(
-        key=f"unknown:{tool.call_id}",
-        kind="approval",
-        prompt=(
-            f"The server stopped while the tool {tool.name} was running. It may or may not have done its work. "
-            "Run it again?"
-        ),
-        tool=tool.name,
-        call_id=tool.call_id,
-        arguments=tool.arguments,
-    )

@@ -74,12 +74,17 @@ def _without_bytes(message: ModelMessage) -> ModelMessage:
     if not isinstance(message, ModelRequest) or not any(_files(part) for part in message.parts):
         return message
     parts = [
-        replace(part, content=[replace(item, data=b"") if _is_ours(item) else item for item in part.content])
+        replace(part, content=[_emptied(item) if _is_ours(item) else item for item in part.content])
         if isinstance(part, UserPromptPart) and _files(part)
         else part
         for part in message.parts
     ]
     return replace(message, parts=parts)
+
+
+def _emptied(item: BinaryContent) -> BinaryContent:
+    # Not `replace`: it would lose the identifier, which the framework keeps under an alias.
+    return BinaryContent(data=b"", media_type=item.media_type, identifier=item.identifier)
 
 
 def _is_ours(item: object) -> TypeIs[BinaryContent]:

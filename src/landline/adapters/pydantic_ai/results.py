@@ -6,9 +6,9 @@ import pydantic_core
 from pydantic import TypeAdapter
 from pydantic_ai.messages import BinaryContent, ToolReturn, ToolReturnContent
 
-__all__ = ["dump_result", "load_result"]
+__all__ = ["dump_result", "load_result", "plain"]
 
-_PLAIN = (str, int, float, bool, type(None))
+_PLAIN = (str, int, bool, type(None))
 _returns: TypeAdapter[ToolReturn[Any]] = TypeAdapter(ToolReturn)
 _contents: TypeAdapter[Any] = TypeAdapter(ToolReturnContent)
 
@@ -24,7 +24,7 @@ def dump_result(value: Any) -> tuple[Any, bytes | None]:
         return _shown(whole.return_value), b'{"return":' + _returns.dump_json(whole) + b"}"
     if _has_files(value):
         return _shown(value), b'{"content":' + _contents.dump_json(value) + b"}"
-    return _json(value), None
+    return plain(value), None
 
 
 def load_result(shown: Any, record: bytes | None) -> Any:
@@ -37,10 +37,15 @@ def load_result(shown: Any, record: bytes | None) -> Any:
     return _contents.validate_json(pydantic_core.to_json(kept["content"]))
 
 
-def _json(value: Any) -> Any:
-    if isinstance(value, _PLAIN) and not isinstance(value, float):
+def plain(value: Any) -> Any:
+    """Return `value` as JSON data; models and dataclasses become objects, bytes base64.
+
+    Raises:
+        PydanticSerializationError: It has no form in JSON.
+    """
+    if isinstance(value, _PLAIN):
         return value
-    return pydantic_core.to_jsonable_python(value, bytes_mode="base64", inf_nan_mode="strings")
+    return pydantic_core.from_json(pydantic_core.to_json(value, bytes_mode="base64", inf_nan_mode="strings"))
 
 
 def _has_files(value: Any) -> bool:
@@ -60,4 +65,4 @@ def _shown(value: Any) -> Any:
         return {str(key): _shown(item) for key, item in cast("dict[Any, Any]", value).items()}
     if isinstance(value, list | tuple):
         return [_shown(item) for item in cast("list[Any]", value)]
-    return _json(value)
+    return plain(value)

@@ -7,7 +7,6 @@ buffer in between, so closing the generator closes the model's HTTP stream.
 from collections.abc import AsyncIterator
 from typing import Any
 
-import pydantic_core
 from msgspec import Raw
 from pydantic_ai import Agent
 from pydantic_ai.messages import FunctionToolResultEvent
@@ -20,6 +19,7 @@ from landline.adapters.pydantic_ai.failures import agent_failed
 from landline.adapters.pydantic_ai.journal import Journal
 from landline.adapters.pydantic_ai.messages import FRAMEWORK, VERSION, dump_native, history_of, prompt_of
 from landline.adapters.pydantic_ai.partial import Outputs
+from landline.adapters.pydantic_ai.results import plain
 from landline.model.errors import LandlineError, Unsupported
 from landline.model.events import Event
 from landline.model.messages import Native
@@ -52,9 +52,7 @@ async def run_turn(turn: Turn) -> AsyncIterator[Event | Finished]:
                 yield event
             result = run.result
             assert result is not None
-            output = pydantic_core.to_jsonable_python(
-                result.output, bytes_mode="base64", inf_nan_mode="strings", fallback=str
-            )
+            output = plain(result.output)
             for event in speech.finish(output):
                 yield event
             native = Native(

@@ -26,7 +26,7 @@ MOST_WORDS = 16
 LAST = ("~", "~")
 """Sorts after every time and id."""
 
-_WORD = re.compile(r"\w+")
+_WORD = re.compile(r"[^\W_]+")
 
 _MARK = "coalesce((SELECT CAST(value AS INTEGER) FROM meta WHERE key = 'indexed'), 0)"
 
@@ -108,6 +108,6 @@ def _matching(text: str, parameters: dict[str, Any]) -> str:
     parameters["match"] = " ".join(f'"{word}"*' for word in words)
     in_title: list[str] = []
     for number, word in enumerate(words):
-        in_title.append(f"t.title LIKE :word_{number} ESCAPE '\\'")
-        parameters[f"word_{number}"] = f"%{word.replace('_', chr(92) + '_')}%"
+        in_title.append(f"t.title LIKE :word_{number}")
+        parameters[f"word_{number}"] = f"%{word}%"
     return f"({_SAID} OR ({' AND '.join(in_title)}))"

@@ -9,7 +9,7 @@ import typer
 from landline.cli import options as o
 from landline.cli.exits import Exit
 from landline.cli.loaded import load, only_agent, settings_of
-from landline.cli.output import say, show_json
+from landline.cli.output import printable, say, show_json
 from landline.cli.stops import Stop
 from landline.cli.talk import Shown, exit_code_of, show_events, show_text
 
@@ -69,7 +69,7 @@ def _result(run: dict[str, Any], shown: Shown, as_json: bool) -> Exit:
     elif run["status"] == "completed":
         output = run["output"]
         if isinstance(output, str):
-            print(output)
+            print(printable(output))
         else:
             show_json(output)
     elif run["status"] == "waiting":

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from landline.cli import options as o
-from landline.cli.output import say, show, table
+from landline.cli.output import printable, say, show, table
 from landline.cli.remote import Remote, ask
 
 app = typer.Typer(
@@ -51,7 +51,7 @@ def show_thread(
         return {**found, "messages": await server.pages(f"/threads/{thread}/messages", {}, limit)}
 
     def text(found: dict[str, Any]) -> str:
-        said = [f"{m['role']}  {m['created_at']}\n{m['content']}\n" for m in found["messages"]]
+        said = [f"{m['role']}  {m['created_at']}\n{printable(m['content'])}\n" for m in found["messages"]]
         return "\n".join([f"{found['title'] or found['id']}  ({found['agent']})\n", *said]).rstrip()
 
     show(ask(url, api_key, fetch), as_json, text)

@@ -5,6 +5,7 @@ const API = "api/v1/";
 const ENDS = new Set(["run.completed", "run.failed", "run.cancelled", "run.waiting"]);
 const $ = (id) => document.getElementById(id);
 const log = $("log"), state = $("state");
+const cursors = new Map();  // run id -> the last event seen
 let agents = [], thread = null, run = null, key = null, shown = new Map();
 
 function element(kind, className, text) {
@@ -60,12 +61,12 @@ const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
 
 // Follow a run to its end. A cut line is no end: we come back to where we were, as often as it takes.
 async function follow(answer, runId) {
-  let seen = 0, wait = 500;
+  let wait = 500;
   for (;;) {
     try {
       if (!answer) {
         const headers = { Accept: "text/event-stream" };
-        if (seen) headers["Last-Event-ID"] = String(seen);
+        if (cursors.has(runId)) headers["Last-Event-ID"] = String(cursors.get(runId));
         answer = await call("runs/" + runId + "/events", { headers });
         if (answer.status === 204) return;
       }
@@ -74,8 +75,8 @@ async function follow(answer, runId) {
         if (frame.event === "stream.closing") break;
         if (frame.event === "error") throw new Error(JSON.parse(frame.data).detail);
         const event = JSON.parse(frame.data);
-        if (event.seq <= seen) continue;
-        seen = event.seq;
+        if (event.seq <= (cursors.get(runId) || 0)) continue;
+        cursors.set(runId, event.seq);
         wait = 500;
         show(event);
         if (ENDS.has(event.type)) return;
@@ -210,8 +211,9 @@ function question(asked) {
   }
   box.append(form);
   shown.set(id, add(box));
-  const first = form.querySelector("input:not([placeholder]), button");
-  if (first) first.focus();
+  // Never the button itself: an Enter meant for the text must not approve anything.
+  box.tabIndex = -1;
+  (asked.kind === "input" ? form.querySelector("input") : box).focus();
 }
 
 function settle(questionId, outcome) {
@@ -226,13 +228,121 @@ function settle(questionId, outcome) {
 async function send(runId, answer, form) {
   for (const control of form.elements) control.disabled = true;
   try {
-    // The cursor first: the stream begins after the questions, so nothing is shown twice.
-    const page = await (await call("runs/" + runId + "/events?limit=200&after=" + lastSeen(runId), { headers: { Accept: "application/json" } })).json();
-    const settled = await (await call("runs/" + runId + "/answers", { method: "POST", body: JSON.stringify({ answers: [answer] }) })).json();
-    if (settled.status === "waiting") return settle(answer.question_id, "answered");
-    await watch(() => followFrom(runId, page.next_after));
+    const body = JSON.stringify({ answers: [answer] });
+    const now = await (await call("runs/" + runId + "/answers", { method: "POST", body })).json();
+    if (now.status === "waiting") return settle(answer.question_id, "answered");
+    await watch(runId, null);
   } catch (error) {
     for (const control of form.elements) control.disabled = false;
     add(element("div", "problem", error.message));
   }
 }
+
+// ---------------------------------------------------------------------------------------------------- the conversation
+
+async function watch(runId, answer) {
+  run = runId;
+  $("send").disabled = true;
+  $("stop").hidden = false;
+  try {
+    await follow(answer, runId);
+  } catch (error) {
+    add(element("div", "problem", error.message));
+  } finally {
+    $("send").disabled = false;
+    $("stop").hidden = true;
+  }
+}
+
+async function start(text) {
+  $("starters").replaceChildren();
+  state.textContent = "";
+  const body = JSON.stringify({ input: text, mode: "stream", ...(thread ? {} : { agent: $("agent").value }) });
+  // The key makes a repeat after a cut line safe: the server answers with the same run.
+  const headers = { "Idempotency-Key": Array.from(crypto.getRandomValues(new Uint8Array(16)), (n) => n.toString(16)).join("-") };
+  let answer;
+  for (let tries = 0; !answer; tries++) {
+    try {
+      answer = await call(thread ? "threads/" + thread + "/runs" : "runs", { method: "POST", body, headers });
+    } catch (error) {
+      if (tries === 4 || (error.status && error.status < 500)) throw error;
+      await sleep(500 * 2 ** tries);
+    }
+  }
+  add(element("div", "message user", text));
+  const runId = answer.headers.get("Location").split("/").pop();
+  if (!thread) thread = (await (await call("runs/" + runId)).json()).thread_id;
+  await watch(runId, answer);
+}
+
+$("ask").addEventListener("submit", async (event) => {
+  event.preventDefault();
+  const text = $("text").value.trim();
+  if (!text || $("send").disabled) return;
+  $("text").value = "";
+  try {
+    await start(text);
+  } catch (error) {
+    $("text").value = text;
+    add(element("div", "problem", error.message));
+  }
+  if (!log.querySelector(".question form")) $("text").focus();
+});
+
+$("text").addEventListener("keydown", (event) => {
+  if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
+    event.preventDefault();
+    $("ask").requestSubmit();
+  }
+});
+
+$("stop").addEventListener("click", () => call("runs/" + run + "/cancel", { method: "POST" }).catch((error) => {
+  add(element("div", "problem", error.message));
+}));
+
+$("fresh").addEventListener("click", fresh);
+$("agent").addEventListener("change", fresh);
+
+$("key-form").addEventListener("submit", (event) => {
+  event.preventDefault();
+  key = $("key").value;
+  $("key").value = "";
+  $("key-form").hidden = true;
+  load();
+});
+
+function fresh() {
+  thread = null;
+  shown = new Map();
+  log.replaceChildren();
+  state.textContent = "";
+  const agent = agents.find((one) => one.name === $("agent").value);
+  $("starters").replaceChildren(...((agent && agent.starters) || []).map((text) => {
+    const offer = element("button", "", text);
+    offer.type = "button";
+    offer.addEventListener("click", () => { $("text").value = text; $("ask").requestSubmit(); });
+    return offer;
+  }));
+  $("text").focus();
+}
+
+async function load() {
+  try {
+    agents = (await (await call("agents")).json()).items;
+  } catch (error) {
+    state.textContent = error.message;
+    return;
+  }
+  $("agent").replaceChildren(...agents.map((agent) => {
+    const option = element("option", "", agent.title || agent.name);
+    option.value = agent.name;
+    option.disabled = Boolean(agent.error);
+    return option;
+  }));
+  const first = agents.find((agent) => !agent.error);
+  if (first) $("agent").value = first.name;
+  state.textContent = first ? "" : "There is no agent to talk to.";
+  fresh();
+}
+
+load();

@@ -42,14 +42,14 @@ class AdapterKit(Protocol):
         ...
 
     def echo(self) -> AgentSpec:
-        """Answers `You said: <input>` in at least three deltas; before that, `Before: <…>` per earlier user text.
+        """Answer with the earlier user texts and this one, in at least three deltas.
 
-        The whole text for the input `c` after `a` and `b` is `Before: a. Before: b. You said: c`.
+        After `a` and `b`, the whole answer to `c` is `Before: a. Before: b. You said: c`.
         """
         ...
 
     def tools(self, box: ToolBox) -> AgentSpec:
-        """Says `Let me see. `, calls `first` (1) and `second` (2) in parallel, then `third` (3), then says `Done.`
+        """Says `Let me see. `, calls `first` (1) and `second` (2) at once, then `third` (3), then says `Done.` and ends.
 
         Each tool notes itself with its argument and returns the argument times ten.
         """

@@ -1,0 +1,255 @@
+"""Runs of the memory store: accepting, writing their logs, ending and claiming them."""
+
+import msgspec
+
+from landline.backends.memory import threads
+from landline.backends.memory.state import QuestionRow, RunRow, State, ThreadRow
+from landline.backends.sql.pages import bound_limit, id_cursor, pack
+from landline.model.callers import Caller
+from landline.model.errors import Busy, Conflict, Invalid
+from landline.model.events import Event, RunCancelled, RunCreated, Stamped, stamp
+from landline.model.runs import TERMINAL, Run
+from landline.model.threads import Page
+from landline.ports.store import Accepted, AcceptRun, Append, Appended, Cancelled, Claim, RunQuery
+
+__all__ = ["accept", "append", "cancel", "claim", "list_runs", "recover", "shown", "take", "write"]
+
+
+def shown(row: RunRow) -> Run:
+    """Return the run with its open questions."""
+    asked = [] if row.ended else [entry.question for entry in row.questions if entry.open]
+    return msgspec.structs.replace(row.run, questions=asked)
+
+
+def accept(state: State, caller: Caller, new: AcceptRun) -> Accepted:
+    """Accept a run; everything is checked before anything is changed."""
+    known = state.made_by(caller, new.idempotency)
+    if known in state.runs:
+        return Accepted(run=shown(state.runs[known]), replayed=True)
+    if new.run_id in state.runs:
+        raise Conflict("Something else with the same id or in the same place was stored first.")
+    if new.new_thread is not None:
+        if new.parent_id is not None:
+            raise Invalid("The message to answer below is not one of this thread's.", code="unknown_parent")
+        threads.insert(state, caller, new.new_thread)
+    thread = state.thread(caller, new.thread_id)
+    line = state.queued(new.thread_id)
+    ahead = state.active(new.thread_id) or next(iter(line), None)
+    if ahead is not None and new.queue is None:
+        raise Busy(ahead.run.id)
+    if new.parent_id is not None and state.in_tree(thread, new.parent_id) is None:
+        raise Invalid("The message to answer below is not one of this thread's.", code="unknown_parent")
+    state.accepted += 1
+    row = RunRow(
+        run=Run(
+            id=new.run_id,
+            thread_id=new.thread_id,
+            agent=new.agent,
+            status="running" if ahead is None else "queued",
+            created_at=new.at,
+            metadata=dict(new.metadata),
+        ),
+        tenant=thread.tenant,
+        user=thread.user,
+        new=new,
+        number=state.accepted,
+        rank=min(0, line[0].rank if line else 0) - 1 if ahead and new.queue == "first" else 0,
+        epoch=1 if ahead is None else 0,
+        owner=new.owner,
+        parent_id=new.parent_id,
+        tail_id=None,
+    )
+    state.runs[new.run_id] = row
+    state.keep_key(caller, new.idempotency, new.run_id)
+    message = new.message
+    created = RunCreated(
+        status=row.run.status,
+        message_id=message.id if message else None,
+        input=message.parts if message else (),
+    )
+    events = write(row, created, at=new.at)
+    if ahead is not None:
+        return Accepted(run=row.run, events=events, active_run_id=ahead.run.id)
+    _speak(state, thread, row, at=new.at)
+    return Accepted(run=row.run, events=events, claim=claim(row))
+
+
+def _speak(state: State, thread: ThreadRow, row: RunRow, *, at: str) -> None:
+    """Give the run its place: its message below its parent, the thread's head on it."""
+    row.parent_id = row.tail_id = row.parent_id or thread.thread.head_id
+    message = row.new.message
+    if message is not None:
+        threads.append(state, thread, row.run.id, row.parent_id, message)
+        row.tail_id = message.id
+    thread.thread = msgspec.structs.replace(thread.thread, head_id=row.tail_id, updated_at=at)
+
+
+def write(row: RunRow, *events: Event, at: str) -> list[Stamped]:
+    """Append events to a run that nobody drives."""
+    first = len(row.events) + 1
+    stamped = [
+        stamp(event, seq=seq, run_id=row.run.id, thread_id=row.run.thread_id, at=at)
+        for seq, event in enumerate(events, first)
+    ]
+    row.events += stamped
+    return stamped
+
+
+def claim(row: RunRow) -> Claim:
+    """Return the claim on a run as it stands."""
+    message = row.new.message
+    return Claim(
+        run=row.run,
+        caller=Caller(tenant=row.tenant, user=row.user),
+        epoch=row.epoch,
+        last_seq=row.events[-1].seq,
+        input=message.parts if message else (),
+        input_message_id=message.id if message else None,
+        parent_id=row.parent_id,
+        settings=row.new.settings,
+        deadline_s=row.new.deadline_s,
+        spent_s=row.spent_s,
+        needs_context=row.new.needs_context,
+        cancel_by=row.cancel_by,
+        attempts_without_progress=row.attempts_without_progress,
+    )
+
+
+def take(row: RunRow, owner: str, *, lost: bool = False) -> Claim:
+    """Make the run `running` under the next epoch."""
+    row.epoch, row.owner = row.epoch + 1, owner
+    row.run = msgspec.structs.replace(row.run, status="running", attempt=row.run.attempt + lost)
+    row.attempts_without_progress += lost
+    return claim(row)
+
+
+def _promote(state: State, thread_id: str, *, owner: str, at: str) -> Claim | None:
+    line = state.queued(thread_id)
+    if not line:
+        return None
+    _speak(state, state.threads[thread_id], line[0], at=at)
+    return take(line[0], owner)
+
+
+def append(state: State, batch: Append) -> Appended:
+    """Write one batch, or nothing of it."""
+    row = state.runs.get(batch.run_id)
+    if row is None or not batch.caller.owns(row.tenant, row.user):
+        return Appended(fenced=True)
+    first = len(row.events) + 1
+    taken = any(event.seq < first for event in batch.events)
+    if row.epoch != batch.epoch or row.run.status != "running" or taken:
+        return Appended(fenced=True)
+    row.events += batch.events
+    row.records.update(batch.records)
+    _ask(row, batch)
+    _say(state, row, batch)
+    row.spent_s = row.spent_s if batch.spent_s is None else batch.spent_s
+    row.attempts_without_progress = 0 if batch.progress else row.attempts_without_progress
+    row.run = msgspec.structs.replace(
+        row.run,
+        started_at=row.run.started_at or batch.started_at,
+        usage=batch.usage or row.run.usage,
+        model=batch.model or row.run.model,
+    )
+    return _settle(state, row, batch)
+
+
+def _ask(row: RunRow, batch: Append) -> None:
+    at = batch.events[-1].at if batch.events else batch.settle.at if batch.settle else None
+    place = {"run_id": row.run.id, "thread_id": row.run.thread_id, "agent": row.run.agent, "asked_at": at}
+    for new in batch.questions:
+        for asked in row.questions:
+            asked.closed = asked.closed or (asked.key == new.key and asked.open)
+        row.questions.append(QuestionRow(new.key, msgspec.structs.replace(new.question, **place)))
+
+
+def _say(state: State, row: RunRow, batch: Append) -> None:
+    if not batch.messages:
+        return
+    thread = state.threads[row.run.thread_id]
+    on_branch = thread.thread.head_id == row.tail_id
+    for message in batch.messages:
+        threads.append(state, thread, row.run.id, row.tail_id, message)
+        row.tail_id = message.id
+    head_id = row.tail_id if on_branch else thread.thread.head_id
+    thread.thread = msgspec.structs.replace(thread.thread, head_id=head_id, updated_at=batch.messages[-1].at)
+
+
+def _settle(state: State, row: RunRow, batch: Append) -> Appended:
+    settle = batch.settle
+    if settle is None:
+        return Appended()
+    ended = settle.status in TERMINAL
+    row.run = msgspec.structs.replace(
+        row.run,
+        status=settle.status,
+        output=settle.output,
+        message_id=settle.message_id,
+        error=settle.error,
+        ended_at=settle.at if ended else None,
+    )
+    if not ended:
+        return Appended()
+    _close(row)
+    return Appended(promoted=_promote(state, row.run.thread_id, owner=row.owner, at=settle.at))
+
+
+def _close(row: RunRow) -> None:
+    for asked in row.questions:
+        asked.closed = asked.closed or asked.open
+
+
+def cancel(state: State, caller: Caller, run_id: str, *, by: str, at: str, owner: str) -> Cancelled:
+    """Ask for a run's end."""
+    row = state.run(caller, run_id)
+    if row.ended:
+        return Cancelled(run=shown(row), settled=True)
+    if row.run.status == "running":
+        row.cancel_by = row.cancel_by or by
+        return Cancelled(run=shown(row), settled=False)
+    was = row.run.status
+    tail = state.messages.get(row.tail_id or "")
+    own = tail is not None and tail.message.run_id == run_id and tail.message.role == "assistant"
+    message_id = row.tail_id if own else None
+    events = write(row, RunCancelled(by=by, message_id=message_id), at=at)
+    row.run = msgspec.structs.replace(row.run, status="cancelled", ended_at=at, message_id=message_id)
+    _close(row)
+    promoted = _promote(state, row.run.thread_id, owner=owner, at=at) if was == "waiting" else None
+    return Cancelled(run=shown(row), settled=True, events=events, promoted=promoted)
+
+
+def recover(state: State, caller: Caller, *, owner: str, at: str) -> list[Claim]:
+    """Take over what has no owner, and start what waits behind nothing."""
+    if not caller.system:
+        return []
+    rows = sorted(state.runs.values(), key=lambda row: row.number)
+    lost = [row for row in rows if row.run.status == "running" and row.owner != owner]
+    claims = [take(row, owner, lost=True) for row in lost]
+    waiting = {row.run.thread_id for row in rows if row.run.status == "queued"}
+    for thread_id in sorted(waiting):
+        started = None if state.active(thread_id) else _promote(state, thread_id, owner=owner, at=at)
+        claims += [started] if started else []
+    return claims
+
+
+def list_runs(state: State, caller: Caller, query: RunQuery) -> Page[Run]:
+    """Return a page, newest first."""
+    limit, cursor = bound_limit(query.limit), id_cursor(query.cursor, "~")
+    found = [
+        row
+        for run_id, row in sorted(state.runs.items(), reverse=True)
+        if caller.owns(row.tenant, row.user) and run_id < cursor and _asked_for(row.run, query)
+    ]
+    items = [shown(row) for row in found[:limit]]
+    return Page(items=items, next_cursor=pack(items[-1].id) if len(found) > limit else None)
+
+
+def _asked_for(run: Run, query: RunQuery) -> bool:
+    return (
+        query.thread_id in (None, run.thread_id)
+        and query.agent in (None, run.agent)
+        and query.status in (None, run.status)
+        and (query.after is None or run.created_at >= query.after)
+        and (query.before is None or run.created_at < query.before)
+    )

@@ -1,0 +1,178 @@
+"""The store in memory: each method is one uninterrupted piece of work on the event loop, so each is a transaction."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from typing import Any
+
+from landline.backends.memory import questions, runs, threads
+from landline.backends.memory.state import State, missing
+from landline.backends.sql.pages import bound_limit
+from landline.model.callers import Caller
+from landline.model.events import TERMINAL_EVENTS, Stamped
+from landline.model.files import FileInfo
+from landline.model.messages import Message
+from landline.model.runs import ACTIVE, Answer, Question, Run
+from landline.model.threads import Page, Thread
+from landline.ports.store import (
+    Accepted,
+    AcceptRun,
+    Answered,
+    Append,
+    Appended,
+    Cancelled,
+    Claim,
+    KeyRow,
+    MessageQuery,
+    NewFile,
+    NewKey,
+    NewThread,
+    RunQuery,
+    Settled,
+    ThreadPatch,
+    ThreadQuery,
+)
+
+__all__ = ["MemoryStore"]
+
+
+class MemoryStore:
+    """`ports.Store` in dicts; methods are described by the port."""
+
+    def __init__(self) -> None:
+        self._state = State()
+
+    async def open(self) -> None:
+        """There is nothing to open."""
+
+    async def close(self) -> None:
+        """There is nothing to close."""
+
+    async def check(self) -> None:
+        """Memory can always be written."""
+
+    # threads
+
+    async def create_thread(self, caller: Caller, new: NewThread) -> tuple[Thread, bool]:
+        return threads.create(self._state, caller, new)
+
+    async def get_thread(self, caller: Caller, thread_id: str) -> Thread:
+        return self._state.thread(caller, thread_id).thread
+
+    async def list_threads(self, caller: Caller, query: ThreadQuery) -> Page[Thread]:
+        return threads.list_threads(self._state, caller, query)
+
+    async def update_thread(self, caller: Caller, thread_id: str, patch: ThreadPatch) -> Thread:
+        return threads.patch(self._state, caller, thread_id, patch)
+
+    async def delete_thread(self, caller: Caller, thread_id: str) -> None:
+        threads.delete(self._state, caller, thread_id)
+
+    async def fork_thread(
+        self, caller: Caller, thread_id: str, message_id: str | None, new: NewThread
+    ) -> tuple[Thread, bool]:
+        return threads.fork(self._state, caller, thread_id, message_id, new)
+
+    async def list_messages(self, caller: Caller, query: MessageQuery) -> Page[Message]:
+        return threads.page(self._state, caller, query)
+
+    async def branch(
+        self, caller: Caller, thread_id: str, head_id: str | None, *, limit: int | None = None
+    ) -> list[Message]:
+        return threads.branch(self._state, caller, thread_id, head_id, limit)
+
+    # runs
+
+    async def accept(self, caller: Caller, run: AcceptRun) -> Accepted:
+        return runs.accept(self._state, caller, run)
+
+    async def get_run(self, caller: Caller, run_id: str) -> Run:
+        return runs.shown(self._state.run(caller, run_id))
+
+    async def list_runs(self, caller: Caller, query: RunQuery) -> Page[Run]:
+        return runs.list_runs(self._state, caller, query)
+
+    async def append(self, batches: Sequence[Append]) -> list[Appended]:
+        return [runs.append(self._state, batch) for batch in batches]
+
+    async def events(self, caller: Caller, run_id: str, *, after: int, limit: int) -> list[Stamped]:
+        row = self._state.run(caller, run_id)
+        return [event for event in row.events if event.seq > after][: bound_limit(limit)]
+
+    async def records(self, caller: Caller, run_id: str) -> dict[str, bytes]:
+        return dict(self._state.run(caller, run_id).records)
+
+    async def settled_questions(self, caller: Caller, run_id: str) -> list[Settled]:
+        return questions.settled(self._state, caller, run_id)
+
+    async def cancel(self, caller: Caller, run_id: str, *, by: str, at: str, owner: str) -> Cancelled:
+        return runs.cancel(self._state, caller, run_id, by=by, at=at, owner=owner)
+
+    async def answer(
+        self, caller: Caller, run_id: str, answers: Sequence[Answer], *, at: str, owner: str
+    ) -> Answered:
+        return questions.answer(self._state, caller, run_id, answers, at=at, owner=owner)
+
+    async def expire_questions(self, caller: Caller, *, at: str, owner: str) -> list[Answered]:
+        return questions.expire_all(self._state, caller, at=at, owner=owner)
+
+    async def next_expiry(self, caller: Caller) -> str | None:
+        return questions.next_expiry(self._state, caller)
+
+    async def list_questions(self, caller: Caller, *, limit: int, cursor: str | None) -> Page[Question]:
+        return questions.inbox(self._state, caller, limit=limit, cursor=cursor)
+
+    async def recover(self, caller: Caller, *, owner: str, at: str) -> list[Claim]:
+        return runs.recover(self._state, caller, owner=owner, at=at)
+
+    async def late_result(self, caller: Caller, run_id: str, call_id: str, *, ok: bool, at: str) -> None:
+        self._state.run(caller, run_id).late[call_id] = (ok, at)
+
+    # files and keys
+
+    async def add_file(self, caller: Caller, new: NewFile) -> tuple[FileInfo, bool]:
+        known = self._state.made_by(caller, new.idempotency)
+        if known in self._state.files:
+            return self._state.files[known][1], True
+        self._state.files[new.info.id] = (caller, new.info)
+        self._state.keep_key(caller, new.idempotency, new.info.id)
+        return new.info, False
+
+    async def get_file(self, caller: Caller, file_id: str) -> FileInfo:
+        owner, info = self._state.files.get(file_id, (None, None))
+        if owner is None or info is None or not caller.owns(owner.tenant, owner.user):
+            raise missing("file", file_id)
+        return info
+
+    async def add_key(self, caller: Caller, key: NewKey) -> None:
+        if not caller.owns(key.tenant, key.user):
+            raise missing("user", key.user)
+        columns: dict[str, Any] = {**asdict(key), "scopes": tuple(key.scopes)}
+        self._state.keys[key.id] = KeyRow(**columns)
+
+    async def find_key(self, prefix: str) -> list[KeyRow]:
+        return [row for _, row in sorted(self._state.keys.items()) if row.prefix == prefix]
+
+    async def list_keys(self, caller: Caller) -> list[KeyRow]:
+        return [row for _, row in sorted(self._state.keys.items()) if caller.owns(row.tenant, row.user)]
+
+    async def revoke_key(self, caller: Caller, key_id: str, *, at: str) -> None:
+        row = self._state.keys.get(key_id)
+        if row is None or not caller.owns(row.tenant, row.user):
+            raise missing("key", key_id)
+        self._state.keys[key_id] = replace(row, revoked_at=row.revoked_at or at)
+
+    async def verify(self, caller: Caller) -> list[str]:
+        broken: list[str] = []
+        for run_id, row in self._state.runs.items() if caller.system else ():
+            ends = [event.seq for event in row.events if event.type in TERMINAL_EVENTS]
+            if [event.seq for event in row.events] != list(range(1, len(row.events) + 1)):
+                broken.append(f"Run {run_id} has a gap or a doubled number in its log.")
+            if ends != ([len(row.events)] if row.ended else []):
+                broken.append(
+                    f"Run {run_id} does not have exactly one last event, or has one without having ended."
+                )
+            if row.run.status == "waiting" and not any(entry.open for entry in row.questions):
+                broken.append(f"Run {run_id} waits, but no question of it is open.")
+        held = [row.run.thread_id for row in self._state.runs.values() if row.run.status in ACTIVE]
+        broken += [f"Thread {one} has more than one active run." for one in set(held) if held.count(one) > 1]
+        return broken

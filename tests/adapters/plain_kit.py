@@ -1,0 +1,249 @@
+"""How the tests of plain agents drive a function, and the fixture agents of the adapter suite as plain functions."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import landline
+from landline.adapters.plain import PlainAdapter, PlainRun, SyncRun, adapter
+from landline.model.callers import Caller
+from landline.model.events import UsageReported
+from landline.ports.adapter import AgentSpec, Ask, Suspended, ToolPolicy, ToolRaised
+from landline.testing.adapters import ToolBox
+from landline.testing.line import Crashed, MemoryLine, drive, turn_of
+
+USER = Caller(tenant="t", user="u")
+
+
+async def play(
+    fn: Callable[..., Any],
+    line: MemoryLine,
+    *,
+    text: str = "hi",
+    tools: Mapping[str, ToolPolicy] | None = None,
+    **given: Any,
+) -> Any:
+    """Run one segment; returns the output, or raises what ended it."""
+    spec = landline.agent(fn, name="plain", tools=tools)
+    given.setdefault("caller", USER)
+    return (await drive(adapter, line, turn_of(line, spec, text, **given))).output
+
+
+async def play_on(
+    fn: Callable[..., Any], line: MemoryLine, answer: Callable[[Ask], dict[str, Any]], **given: Any
+) -> tuple[Any, MemoryLine]:
+    """Run segment after segment, over crashes and questions, until the output is there."""
+    for _ in range(20):
+        try:
+            return await play(fn, line, **given), line
+        except Crashed:
+            line = line.resumed(drop=False)
+        except Suspended:
+            if not line.dead:
+                assert all(complete for _, _, complete in line.messages()), (
+                    "no message is open while it waits"
+                )
+                for key, ask in list(line.questions.items()):
+                    line.answer(key, **answer(ask))
+            line = line.resumed(drop=False)
+    raise AssertionError("the function asks for ever")
+
+
+def texts(line: MemoryLine) -> list[str]:
+    """The messages that count."""
+    return [text for _, text, _ in line.messages()]
+
+
+class _Kit:
+    """What async and sync kits share."""
+
+    @property
+    def adapter(self) -> PlainAdapter:
+        return adapter
+
+    def texts_of(self, native: bytes) -> Sequence[str]:
+        raise NotImplementedError("plain functions have no messages of their own")
+
+
+class AsyncKit(_Kit):
+    """The fixture agents as async functions and generators."""
+
+    def echo(self) -> AgentSpec:
+        async def echo(run: PlainRun) -> AsyncIterator[Any]:
+            for message in run.history:
+                if message.role == "user":
+                    yield f"Before: {_text(message)}. "
+            for piece in ("You ", "said: ", run.input):
+                yield piece
+                await asyncio.sleep(0)
+            yield UsageReported(input_tokens=1, output_tokens=2, total_tokens=3)
+
+        return landline.agent(echo, name="echo")
+
+    def tools(self, box: ToolBox) -> AgentSpec:
+        async def work(name: str, n: int) -> int:
+            box.note(name, n)
+            return n * 10
+
+        async def tools(run: PlainRun) -> str:
+            await run.text("Let me see. ")
+            await asyncio.gather(
+                run.tool("first", partial(work, "first"), n=1),
+                run.tool("second", partial(work, "second"), n=2),
+            )
+            await run.tool("third", partial(work, "third"), n=3)
+            return "Done."
+
+        return landline.agent(tools, name="tools", tools={"third": landline.tool()})
+
+    def approval(self, box: ToolBox) -> AgentSpec:
+        async def look(name: str) -> str:
+            box.note("look", name)
+            return f"saw {name}"
+
+        async def delete(name: str) -> str:
+            box.note("delete", name)
+            return f"deleted {name}"
+
+        async def approval(run: PlainRun) -> str:
+            async def guarded() -> str:
+                try:
+                    return await run.tool("delete", delete, name="b")
+                except ToolRaised as raised:
+                    return raised.message
+
+            _, told = await asyncio.gather(run.tool("look", look, name="a"), guarded())
+            return f"I was told: {told}"
+
+        return landline.agent(
+            approval, name="approval", tools={"look": landline.tool(), "delete": landline.tool(approval=True)}
+        )
+
+    def structured(self) -> AgentSpec:
+        async def structured() -> AsyncIterator[dict[str, Any]]:
+            yield {"city": "Paris"}
+            yield {"city": "Paris", "people": 2_000_000}
+            yield {"city": "Paris", "people": 2_000_000, "sights": ["Louvre"]}
+            yield {"city": "Paris", "people": 2_000_000, "sights": ["Louvre", "Orsay"]}
+
+        return landline.agent(structured, name="structured")
+
+    def failing(self, canary: str) -> AgentSpec:
+        def fail() -> None:
+            raise ValueError(canary)
+
+        async def failing(run: PlainRun) -> None:
+            await run.tool("fail", fail)
+
+        return landline.agent(failing, name="failing")
+
+    def endless(self, box: ToolBox) -> AgentSpec:
+        async def endless(run: PlainRun) -> None:
+            await run.text("one ")
+            await _for_ever(box)
+
+        return landline.agent(endless, name="endless")
+
+    def endless_tool(self, box: ToolBox) -> AgentSpec:
+        async def endless_tool(run: PlainRun) -> None:
+            await run.tool("wait", lambda: _for_ever(box))
+
+        return landline.agent(endless_tool, name="endless_tool")
+
+    def blocking_tool(self, box: ToolBox) -> AgentSpec:
+        async def blocking_tool(run: PlainRun) -> None:
+            await run.tool("block", lambda: _block(box))
+
+        return landline.agent(blocking_tool, name="blocking_tool")
+
+    def idempotent(self, box: ToolBox, *, idempotent: bool) -> AgentSpec:
+        def pay() -> str:
+            box.note("pay")
+            return "paid"
+
+        async def idem(run: PlainRun) -> str:
+            try:
+                return await run.tool("pay", pay)
+            except ToolRaised as raised:
+                return raised.message
+
+        return landline.agent(idem, name="idempotent", tools={"pay": landline.tool(idempotent=idempotent)})
+
+    def context(self) -> AgentSpec:
+        async def context(run: PlainRun) -> str:
+            return run.context
+
+        return landline.agent(context, name="context")
+
+
+class SyncKit(AsyncKit):
+    """The same as sync functions and generators, where that is another thing."""
+
+    def echo(self) -> AgentSpec:
+        def echo(run: SyncRun) -> Any:
+            for message in run.history:
+                if message.role == "user":
+                    yield f"Before: {_text(message)}. "
+            yield from ("You ", "said: ", run.input)
+            run.emit(UsageReported(input_tokens=1, output_tokens=2, total_tokens=3))
+
+        return landline.agent(echo, name="echo")
+
+    def tools(self, box: ToolBox) -> AgentSpec:
+        def work(name: str, n: int) -> int:
+            box.note(name, n)
+            return n * 10
+
+        def tools(run: SyncRun) -> str:
+            run.text("Let me see. ")
+            for n, name in enumerate(("first", "second", "third"), 1):
+                run.tool(name, partial(work, name), n=n)
+            return "Done."
+
+        return landline.agent(tools, name="tools")
+
+    def approval(self, box: ToolBox) -> AgentSpec:
+        def note(tool: str, name: str) -> str:
+            box.note(tool, name)
+            return f"{tool}d {name}"
+
+        def approval(run: SyncRun) -> str:
+            run.tool("look", partial(note, "look"), name="a")
+            try:
+                return run.tool("delete", partial(note, "delete"), name="b")
+            except ToolRaised as raised:
+                return raised.message
+
+        return landline.agent(
+            approval, name="approval", tools={"look": landline.tool(), "delete": landline.tool(approval=True)}
+        )
+
+    def blocking_tool(self, box: ToolBox) -> AgentSpec:
+        def blocking_tool(run: SyncRun) -> None:
+            run.tool("block", lambda: _block(box))
+
+        return landline.agent(blocking_tool, name="blocking_tool")
+
+    def context(self) -> AgentSpec:
+        def context(run: SyncRun) -> str:
+            return run.context
+
+        return landline.agent(context, name="context")
+
+
+async def _for_ever(box: ToolBox) -> None:
+    box.started.set()
+    try:
+        await asyncio.Event().wait()
+    finally:
+        box.stopped.set()
+
+
+def _block(box: ToolBox) -> None:
+    box.thread_started.set()
+    box.release.wait(5)
+
+
+def _text(message: Any) -> str:
+    return message.content

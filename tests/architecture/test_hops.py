@@ -1,0 +1,99 @@
+"""The hop budget: how many of our own files and functions one turn crosses, each line by itself (clarification 23).
+
+The write line is an accepted background run to its end; the read line is one reader of its log. Model and ports are the
+language both speak and are not counted.
+"""
+
+import asyncio
+import sys
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import httpx
+import pytest
+
+import landline
+from landline.app.build import Landline
+
+SOURCE = str(Path(landline.__file__).parent) + "/"
+UNCOUNTED = ("model/", "ports/", "testing/")
+MOST_FILES, MOST_FUNCTIONS = 20, 60
+
+
+@dataclass
+class Crossed:
+    """What a line crossed."""
+
+    functions: set[tuple[str, str]] = field(default_factory=set)
+
+    @property
+    def files(self) -> set[str]:
+        return {file for file, _ in self.functions}
+
+    def note(self, frame: FrameType, event: str, _: Any) -> None:
+        if event != "call":
+            return
+        file = frame.f_code.co_filename
+        if file.startswith(SOURCE):
+            short, name = file[len(SOURCE) :], frame.f_code.co_qualname
+            if not short.startswith(UNCOUNTED) and not name.endswith(">"):
+                self.functions.add((short, name))
+
+    def report(self) -> str:
+        return "\n".join(f"{file}: {name}" for file, name in sorted(self.functions))
+
+
+@contextmanager
+def crossing() -> Iterator[Crossed]:
+    crossed = Crossed()
+    threading.setprofile_all_threads(crossed.note) if hasattr(threading, "setprofile_all_threads") else None
+    sys.setprofile(crossed.note)
+    try:
+        yield crossed
+    finally:
+        sys.setprofile(None)
+
+
+async def echo(run: Any) -> AsyncIterator[str]:
+    yield "echo "
+    yield run.input
+
+
+async def drive(client: httpx.AsyncClient, instance: Landline) -> str:
+    accepted = await client.post("/api/v1/runs", json={"input": "hi", "mode": "background"})
+    assert accepted.status_code == 202, accepted.text
+    async with asyncio.timeout(5):
+        while len(instance.core.driver):
+            await asyncio.sleep(0.005)
+    return str(accepted.json()["id"])
+
+
+async def read(client: httpx.AsyncClient, run_id: str) -> bytes:
+    return (await client.get(f"/api/v1/runs/{run_id}/events")).content
+
+
+@pytest.mark.contract("EVT-1")
+async def test_one_turn_crosses_few_of_our_own_files(tmp_path: Path) -> None:
+    agent = landline.agent(echo, name="echo")
+    instance = Landline([agent], open=True, data=tmp_path)
+    transport = httpx.ASGITransport(instance.app)
+    async with (
+        instance.started(),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        await read(client, await drive(client, instance))  # lazy imports and caches are not the line
+        with crossing() as write:
+            run_id = await drive(client, instance)
+        with crossing() as line:
+            told = await read(client, run_id)
+    assert b"run.completed" in told
+    for name, crossed in (("write", write), ("read", line)):
+        print(f"{name} line: {len(crossed.files)} files, {len(crossed.functions)} functions")
+        print(crossed.report())
+        assert len(crossed.files) <= MOST_FILES, crossed.report()
+        assert len(crossed.functions) <= MOST_FUNCTIONS, crossed.report()

@@ -1,0 +1,1 @@
+"""What the stores promise beyond the conformance suite."""

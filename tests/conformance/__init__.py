@@ -1,0 +1,1 @@
+"""The published conformance suites, run on Landline's own units."""

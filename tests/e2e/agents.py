@@ -1,0 +1,56 @@
+"""The agents the end-to-end tests are served: plain functions whose message says what they do, as JSON."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import landline
+from landline.adapters.plain import PlainRun
+
+POLICIES = {"erase": landline.tool(approval=True)}
+
+
+async def echo(run: PlainRun) -> str:
+    """Say the message back."""
+    return run.input
+
+
+async def words(run: PlainRun) -> None:
+    """Say {words} words of {size} bytes, {pause_s} apart, with a step after every {step_every}; tell the true tail."""
+    plan = {"words": 10, "size": 4, "pause_s": 0.0, "step_every": 0, **json.loads(run.input)}
+    for number in range(plan["words"]):
+        await run.text(f"{number} ".ljust(plan["size"], "."))
+        if plan["pause_s"] or number % 16 == 0:
+            await asyncio.sleep(plan["pause_s"])
+        if plan["step_every"] and number % plan["step_every"] == 0:
+            await run.step("count", _count, number)
+
+
+async def _count(number: int) -> int:
+    return number
+
+
+async def eraser(run: PlainRun) -> str:
+    """Erase what the message names, if a human agrees."""
+    await run.text("Let me see. ")
+    erased = await run.tool("erase", _erase, name=run.input)
+    return f"Let me see. {erased}"
+
+
+async def _erase(name: str) -> str:
+    return f"Erased {name}."
+
+
+async def hold(run: PlainRun) -> None:
+    """Say a word and wait to be cancelled."""
+    await run.text("waiting")
+    await asyncio.Event().wait()
+
+
+agents = [
+    landline.agent(echo, name="echo"),
+    landline.agent(words, name="words"),
+    landline.agent(eraser, name="eraser", tools=POLICIES),
+    landline.agent(hold, name="hold"),
+]

@@ -1,0 +1,111 @@
+"""A stop is said and not suffered: streams are closed with a hint, and everybody comes back (REL-4)."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+
+import pytest
+
+from landline.testing.grammar import check_stream
+from tests.e2e.calls import Event, Server, asked, bounded, events_of
+from tests.e2e.conftest import Serve
+from tests.e2e.http import Frame, connect
+
+STREAMS = 100
+
+
+@pytest.mark.contract("REL-4", "EVT-4", "RUN-2")
+async def test_sigterm_with_100_open_streams_ends_in_2_seconds_and_nobody_misses_anything(serve: Serve) -> None:
+    server = serve()
+    await server.start()
+    begun = asyncio.Semaphore(0)
+
+    async def read(number: int) -> tuple[str, list[Frame], bool]:
+        frames: list[Frame] = []
+        async with server.posted("words", {"words": 60, "pause_s": 0.05}) as line:
+            run_id = line.headers["location"].rpartition("/")[2]
+            async for frame in line.frames():
+                frames.append(frame)
+                if len(frames) == 5:
+                    begun.release()
+            return run_id, frames, line.status == 200
+
+    reading = [asyncio.create_task(read(number)) for number in range(STREAMS)]
+    for _ in range(STREAMS):
+        await begun.acquire()
+    began = time.monotonic()
+    code = await server.process.stop(timeout_s=10)
+    took_s = time.monotonic() - began
+    assert code == 0, server.process.tail()
+    assert took_s < 2.0
+    read_before = await asyncio.gather(*reading)
+    for _, frames, _ in read_before:
+        assert frames[-1].retry_ms, f"the last frame is {frames[-1]}"
+        assert frames[-1].seq is None
+    await server.start()
+
+    async def come_back(number: int) -> None:
+        run_id, frames, _ = read_before[number]
+        seen: list[Event] = events_of(frames)
+        rest = await server.rest(run_id, after=len(seen))
+        assert seen + rest == await server.log(run_id)
+        assert rest[-1]["type"] == "run.completed"
+        check_stream(seen + rest)
+
+    await bounded(STREAMS, STREAMS, come_back)
+
+
+@pytest.mark.contract("REL-4")
+async def test_a_stopping_server_takes_no_new_runs_and_is_not_ready(serve: Serve) -> None:
+    """With time to spare: what runs is finished, what comes is refused with a hint, and the exit is clean."""
+    server = serve(grace_s=10)
+    await server.start()
+    run = await server.run("words", {"words": 30, "pause_s": 0.05})
+    async with server.connect() as ready, server.connect() as posts:
+        assert (await ready.ask("GET", "/readyz")).status == 200
+        assert (await posts.ask("GET", "/livez")).status == 200
+        server.process.terminate()
+        async with asyncio.timeout(1.0):
+            while (await _status(server, "/readyz")) == 200:
+                await asyncio.sleep(0.02)
+        refused = await _post(server)
+        assert refused in (None, 503)
+    assert await server.process.ended(timeout_s=15) == 0
+    await server.start()
+    assert (await server.get(run["id"]))["status"] == "completed"
+
+
+async def _status(server: Server, path: str) -> int | None:
+    try:
+        async with connect(server.port) as line:
+            return (await line.ask("GET", path)).status
+    except OSError:
+        return None
+
+
+async def _post(server: Server) -> int | None:
+    try:
+        return (await server.ask("POST", "/runs", body=asked("echo", "hi"))).status
+    except (OSError, EOFError):
+        return None
+
+
+@pytest.mark.contract("RUN-2", "REL-1")
+async def test_a_wait_that_the_stop_cut_short_names_the_run(serve: Serve) -> None:
+    """The client of a long wait learns where its run is, and finds it there after the restart."""
+    server = serve()
+    await server.start()
+    body = asked("words", {"words": 20, "pause_s": 0.05}, mode="wait")
+    waiting = asyncio.create_task(server.ask("POST", "/runs", body=body))
+    async with asyncio.timeout(5):
+        while not (running := await server.items("/runs?limit=5&status=running")):
+            await asyncio.sleep(0.02)
+    assert await server.process.stop(timeout_s=10) == 0
+    answer = await waiting
+    assert answer.status == 202
+    assert answer.headers["location"].endswith(running[0]["id"])
+    await server.start()
+    log = await server.ended(running[0]["id"])
+    assert log[-1]["type"] == "run.completed"
+    check_stream(log)

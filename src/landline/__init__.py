@@ -5,9 +5,9 @@ The root is lazy: `import landline` loads nothing but this file.
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Landline", "__version__", "agent", "tool"]
+from landline.model.version import VERSION as __version__  # noqa: N811 - the name every package gives it
 
-__version__ = "0.1.0"
+__all__ = ["Landline", "__version__", "agent", "tool"]
 
 if TYPE_CHECKING:
     from landline.app.agents import agent, tool
@@ -19,6 +19,6 @@ _HOMES = {"Landline": "landline.app.build", "agent": "landline.app.agents", "too
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module 'landline' has no attribute {name!r}")
-    from importlib import import_module  # noqa: PLC0415 - the root stays lazy
+    from importlib import import_module
 
     return getattr(import_module(_HOMES[name]), name)

@@ -372,6 +372,20 @@ async def test_other_text_than_before_is_a_replay_mismatch(segments: tuple[list[
     assert failed.value.code == "replay_mismatch"
 
 
+async def test_text_that_is_no_text_is_found_again_in_the_log() -> None:
+    """A lone surrogate cannot be stored; its stand-in must match when the function says it again."""
+
+    async def fn(run: Any) -> str:
+        await run.text("a\ud800b ä")
+        await run.ask("?")
+        with pytest.raises(TypeError, match="must be JSON data"):
+            await run.tool("pay", work, name="\ud800")
+        return "end"
+
+    _, line = await play_on(fn, MemoryLine(), answer)
+    assert texts(line) == ["a\ufffdb ä", "end"]
+
+
 @pytest.mark.contract("ADP-11")
 async def test_another_question_than_before_is_a_replay_mismatch() -> None:
     """The old answer is not an answer to it."""
@@ -401,7 +415,7 @@ async def test_results_of_parallel_calls_are_kept_when_one_of_them_asks() -> Non
         return str(await run.ask("Name?"))
 
     async def with_gather(run: Any) -> list[str]:
-        return await asyncio.gather(run.step("slow", slow), asks(run))
+        return [*await asyncio.gather(run.step("slow", slow), asks(run))]
 
     async def with_group(run: Any) -> list[str]:
         async with asyncio.TaskGroup() as group:

@@ -139,7 +139,7 @@ def test_a_wrong_value_says_what_where_and_how(keywords: dict[str, Any], code: s
 @pytest.mark.contract("SCL-1")
 def test_two_workers_on_sqlite_are_told_the_way_to_postgresql() -> None:
     """SQLite has one writer process."""
-    assert "--database-url postgresql://" in refused(workers=2).how
+    assert "--database-url postgresql://" in str(refused(workers=2).how)
 
 
 @pytest.mark.parametrize("text", ["port = = 1\n", "\xff"])

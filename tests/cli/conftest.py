@@ -7,13 +7,15 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
+
+from landline.cli.main import main
 
 ECHO = """
 import landline
@@ -32,25 +34,45 @@ asker = landline.agent(ask, name="asker")
 
 
 @dataclass
+class Done:
+    """What a command left behind."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@dataclass
 class Project:
     """A working directory with the command line in it."""
 
     folder: Path
-    environment: dict[str, str]
+    patch: pytest.MonkeyPatch
+    capture: pytest.CaptureFixture[str]
 
-    def __call__(
-        self, *arguments: str, stdin: str = "", **variables: str
-    ) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments),
-            cwd=self.folder,
-            env=self.environment | variables,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=50,
-            check=False,
+    def __call__(self, *arguments: str, stdin: str = "", **variables: str) -> Done:
+        """Run a command in this process: the same entry point, without the second that a new Python takes."""
+        (self.folder / ".stdin").write_text(stdin)
+        self.capture.readouterr()
+        with self.patch.context() as patch, (self.folder / ".stdin").open() as typed:
+            patch.setattr(sys, "stdin", typed)
+            patch.setattr(sys, "argv", ["landline", *arguments])
+            for name, value in variables.items():
+                patch.setenv(name, value)
+            try:
+                main()
+                code = 0
+            except SystemExit as left:
+                code = int(left.code or 0)
+        shown = self.capture.readouterr()
+        return Done(code, shown.out, shown.err)
+
+    def process(self, *arguments: str) -> Done:
+        """Run a command as a process of its own."""
+        done = subprocess.run(
+            self.command(*arguments), cwd=self.folder, capture_output=True, text=True, check=False
         )
+        return Done(done.returncode, done.stdout, done.stderr)
 
     def command(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "landline.cli.main", *arguments]
@@ -60,13 +82,12 @@ class Project:
         return name
 
     @contextmanager
-    def serving(self, *arguments: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    def serving(self, *arguments: str) -> Generator[tuple[str, subprocess.Popen[str]]]:
         """Run a serving command on a free port until the block ends; yields its URL and the process."""
         port = free_port()
         process = subprocess.Popen(
             self.command(*arguments, "--port", str(port)),
             cwd=self.folder,
-            env=self.environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -108,13 +129,19 @@ def wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
 
 
 @pytest.fixture
-def landline(tmp_path: Path) -> Project:
+def landline(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Generator[Project]:
     """The command line in an empty project that has one file of agents."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if not re.match(r"LANDLINE_|OPENAI_|ANTHROPIC_", name)
-    }
-    project = Project(tmp_path, kept)
+    for name in os.environ:
+        if re.match(r"LANDLINE_|OPENAI_|ANTHROPIC_", name):
+            monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    before = set(sys.modules)
+    project = Project(tmp_path, monkeypatch, capsys)
     project.write("agents.py", ECHO)
-    return project
+    yield project
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]

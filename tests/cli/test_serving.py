@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 from pathlib import Path
 
 import httpx
@@ -94,13 +95,10 @@ def test_a_data_folder_in_use_is_said_with_what_to_do(landline: Project) -> None
 def test_dev_starts_again_when_a_file_changes(landline: Project) -> None:
     """Also after a change that does not even parse."""
     port = free_port()
-    import subprocess
-
     command = landline.command("dev", "agents.py", "--no-browser", "--port", str(port))
     process = subprocess.Popen(
         command,
         cwd=landline.folder,
-        env=landline.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
@@ -122,9 +120,9 @@ def test_dev_starts_again_when_a_file_changes(landline: Project) -> None:
     assert process.returncode == Exit.OK
 
 
-def wait_for(process: object, text: str) -> None:
-    lines = process.stdout
-    for line in lines:
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    assert process.stdout is not None
+    for line in process.stdout:
         if text in line:
             return
     pytest.fail(f"the server never said {text!r}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import landline
 from landline.adapters.plain import PlainRun
@@ -18,7 +19,7 @@ async def echo(run: PlainRun) -> str:
 
 async def words(run: PlainRun) -> None:
     """Say {words} words of {size} bytes, {pause_s} apart, with a step after every {step_every}; tell the true tail."""
-    plan = {"words": 10, "size": 4, "pause_s": 0.0, "step_every": 0, **json.loads(run.input)}
+    plan: dict[str, Any] = {"words": 10, "size": 4, "pause_s": 0.0, "step_every": 0, **json.loads(run.input)}
     for number in range(plan["words"]):
         await run.text(f"{number} ".ljust(plan["size"], "."))
         if plan["pause_s"] or number % 16 == 0:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Mapping, Sequence
+import time
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from landline.testing.kill import ServedProcess
 from tests.e2e import http
@@ -18,6 +19,7 @@ TERMINAL = ("completed", "failed", "cancelled")
 LAST = ("run.completed", "run.failed", "run.cancelled")
 
 Event = dict[str, Any]
+T = TypeVar("T")
 
 
 class Server:
@@ -175,6 +177,15 @@ async def bounded(count: int, at_once: int, work: Any) -> list[Any]:
             return await work(number)
 
     return await asyncio.gather(*(one(number) for number in range(count)))
+
+
+async def until(look: Callable[[], Awaitable[T]], *, within_s: float = 5.0) -> T:
+    """Look again and again until there is something, and return it; other processes ring no bell."""
+    end = time.monotonic() + within_s
+    while not (found := await look()):
+        assert time.monotonic() < end, f"not within {within_s} s"
+        await asyncio.sleep(0.02)
+    return found
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -35,7 +35,12 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
         folder.mkdir()
         environ = {f"LANDLINE_{name.upper()}": str(value) for name, value in settings.items()}
         process = ServedProcess(
-            AGENTS, data=folder / "data", environ=environ, options=("--grace", str(grace_s)), prefix=prefix
+            AGENTS,
+            data=folder / "data",
+            environ=environ,
+            options=("--grace", str(grace_s)),
+            prefix=prefix,
+            warm=(),
         )
         made.append(process)
         return Server(process)

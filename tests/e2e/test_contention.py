@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 import time
 from typing import Any
@@ -30,14 +31,14 @@ async def _spans(server: Server, runs: list[str]) -> list[tuple[str, str, str]]:
 
 
 def _apart(spans: list[tuple[str, str, str]]) -> None:
-    overlapping = [
-        (before, after) for before, after in zip(spans, spans[1:], strict=False) if after[0] < before[1]
-    ]
+    overlapping = [(before, after) for before, after in itertools.pairwise(spans) if after[0] < before[1]]
     assert not overlapping, f"active together: {overlapping[:3]}"
 
 
 @pytest.mark.contract("REL-5", "RUN-6")
-async def test_of_1000_parallel_posts_to_one_thread_one_is_active_and_the_rest_refused(shared: Server) -> None:
+async def test_of_1000_parallel_posts_to_one_thread_one_is_active_and_the_rest_refused(
+    shared: Server,
+) -> None:
     thread = await shared.thread("words")
     body = asked(None, {"words": 3, "pause_s": 0.02}, mode="background")
 
@@ -77,7 +78,9 @@ async def test_1000_queued_posts_to_one_thread_run_one_by_one_in_order(shared: S
     latest_asked = 0.0
     for _, _, run_id in spans:
         asked_at, answered_at = sent[run_id]
-        assert answered_at >= latest_asked, f"{run_id} was accepted before a run that overtook it was asked for"
+        assert answered_at >= latest_asked, (
+            f"{run_id} was accepted before a run that overtook it was asked for"
+        )
         latest_asked = max(latest_asked, asked_at)
     messages = await shared.items(f"/threads/{thread}/messages?limit=200&branch=all")
     assert [message["seq"] for message in messages] == list(range(1, 2_001))
@@ -91,7 +94,9 @@ async def test_100_parallel_posts_of_one_key_make_one_run(shared: Server) -> Non
     async def post(number: int) -> str | None:
         mode = ("wait", "stream", "background")[number % 3]
         headers = {"Idempotency-Key": "the-one-key"}
-        answer = await http.ask(shared.port, "POST", f"{API}/runs", body={**body, "mode": mode}, headers=headers)
+        answer = await http.ask(
+            shared.port, "POST", f"{API}/runs", body={**body, "mode": mode}, headers=headers
+        )
         if answer.status == 409:
             return None
         assert answer.status == (202 if mode == "background" else 200), answer.body
@@ -119,7 +124,9 @@ async def test_100_parallel_posts_of_one_key_make_one_run(shared: Server) -> Non
 @pytest.mark.parametrize(
     "count", [100, pytest.param(2_000, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
 )
-async def test_cancels_racing_completion_leave_one_end_and_nothing_after_it(shared: Server, count: int) -> None:
+async def test_cancels_racing_completion_leave_one_end_and_nothing_after_it(
+    shared: Server, count: int
+) -> None:
     chance = random.Random(count)
     ends: dict[str, int] = {}
 

@@ -8,7 +8,7 @@ import time
 import pytest
 
 from landline.testing.grammar import check_stream
-from tests.e2e.calls import Event, Server, asked, bounded, events_of
+from tests.e2e.calls import Event, Server, asked, bounded, events_of, until
 from tests.e2e.conftest import Serve
 from tests.e2e.http import Frame, connect
 
@@ -16,7 +16,9 @@ STREAMS = 100
 
 
 @pytest.mark.contract("REL-4", "EVT-4", "RUN-2")
-async def test_sigterm_with_100_open_streams_ends_in_2_seconds_and_nobody_misses_anything(serve: Serve) -> None:
+async def test_sigterm_with_100_open_streams_ends_in_2_seconds_and_nobody_misses_anything(
+    serve: Serve,
+) -> None:
     server = serve()
     await server.start()
     begun = asyncio.Semaphore(0)
@@ -66,9 +68,7 @@ async def test_a_stopping_server_takes_no_new_runs_and_is_not_ready(serve: Serve
         assert (await ready.ask("GET", "/readyz")).status == 200
         assert (await posts.ask("GET", "/livez")).status == 200
         server.process.terminate()
-        async with asyncio.timeout(1.0):
-            while (await _status(server, "/readyz")) == 200:
-                await asyncio.sleep(0.02)
+        await until(lambda: _not_ready(server), within_s=1.0)
         refused = await _post(server)
         assert refused in (None, 503)
     assert await server.process.ended(timeout_s=15) == 0
@@ -76,12 +76,12 @@ async def test_a_stopping_server_takes_no_new_runs_and_is_not_ready(serve: Serve
     assert (await server.get(run["id"]))["status"] == "completed"
 
 
-async def _status(server: Server, path: str) -> int | None:
+async def _not_ready(server: Server) -> bool:
     try:
         async with connect(server.port) as line:
-            return (await line.ask("GET", path)).status
+            return (await line.ask("GET", "/readyz")).status != 200
     except OSError:
-        return None
+        return True
 
 
 async def _post(server: Server) -> int | None:
@@ -98,9 +98,7 @@ async def test_a_wait_that_the_stop_cut_short_names_the_run(serve: Serve) -> Non
     await server.start()
     body = asked("words", {"words": 20, "pause_s": 0.05}, mode="wait")
     waiting = asyncio.create_task(server.ask("POST", "/runs", body=body))
-    async with asyncio.timeout(5):
-        while not (running := await server.items("/runs?limit=5&status=running")):
-            await asyncio.sleep(0.02)
+    running = await until(lambda: server.items("/runs?limit=5&status=running"))
     assert await server.process.stop(timeout_s=10) == 0
     answer = await waiting
     assert answer.status == 202

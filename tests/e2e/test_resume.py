@@ -7,7 +7,7 @@ import random
 import pytest
 
 from landline.testing.grammar import check_stream
-from tests.e2e.calls import LAST, Server, bounded, first
+from tests.e2e.calls import LAST, Event, Server, bounded, first
 from tests.e2e.conftest import Serve
 
 PLAN = {"words": 12, "pause_s": 0.004, "step_every": 4}
@@ -52,7 +52,7 @@ async def test_a_stream_cut_many_times_over_kills_is_one_stream(serve: Serve, se
     server, chance = serve(), random.Random(seed)
     await server.start()
     run = await server.run("words", {"words": 60, "pause_s": 0.02, "step_every": 5})
-    seen = []
+    seen: list[Event] = []
     kills = 0
     while not seen or seen[-1]["type"] not in LAST:
         async with server.followed(run["id"], after=len(seen) or None) as line:
@@ -99,7 +99,22 @@ async def test_a_cursor_beyond_the_log_is_refused_and_never_silent(shared: Serve
     assert (await shared.ask("GET", f"/runs/{run['id']}/events?after=999999")).status == 204
 
 
-MALFORMED = ("-1", "abc", "1.5", "1e3", "0x10", "9" * 30, "1,2", "1;2", "+1", "null", "1 OR 1=1", "\xb2", "{}", "1\t1")
+MALFORMED = (
+    "-1",
+    "abc",
+    "1.5",
+    "1e3",
+    "0x10",
+    "9" * 30,
+    "1,2",
+    "1;2",
+    "+1",
+    "null",
+    "1 OR 1=1",
+    "\xb2",
+    "{}",
+    "1\t1",
+)
 
 
 @pytest.mark.contract("EVT-4", "WIRE-4")

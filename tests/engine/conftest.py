@@ -9,8 +9,8 @@ import pytest
 
 from landline.backends.local import LocalVault
 from landline.backends.sqlite import SqliteStore
-from landline.engine.clock import SystemClock
 from landline.engine.core import Core
+from landline.engine.loop import SystemClock
 from landline.engine.registry import Registry, describe
 from landline.engine.threads import EngineFiles
 from landline.model.callers import LOCAL, Caller

@@ -1,7 +1,7 @@
 """Small fakes of the ports that a face is given: an in-memory log that tests write by hand."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -91,6 +91,12 @@ class World:
     def ring(self) -> None:
         self._bell.set()
         self._bell = asyncio.Event()
+
+    async def until(self, holds: Callable[[], object]) -> None:
+        """Wait until `holds`, looked at whenever something happens."""
+        async with asyncio.timeout(10):
+            while not holds():
+                await self._bell.wait()
 
     def _fold(self, run_id: str, event: Event) -> None:
         run = self.run_rows[run_id]
@@ -208,6 +214,7 @@ class FakeRuns:
         if after > len(w.logs[run_id]):
             raise Gone("The cursor lies beyond the log.")
         w.following += 1
+        w.ring()
         try:
             cursor, asked = after, False
             while True:
@@ -226,6 +233,7 @@ class FakeRuns:
                 await bell.wait()
         finally:
             w.following -= 1
+            w.ring()
 
     async def cancel(self, caller: Caller, run_id: str) -> Run:
         w = self.w

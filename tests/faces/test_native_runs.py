@@ -254,11 +254,8 @@ async def test_somebody_elses_run_is_like_one_that_never_was(keyed: httpx.AsyncC
     mine = {"X-API-Key": "key-local"}
     run = (await start(keyed, mine)).json()
     for method, path in (("GET", ""), ("GET", "/events"), ("POST", "/cancel"), ("GET", "/events?after=2")):
-        answers: list[httpx.Response] = []
-        for run_id in (run["id"], new_id()):
-            answers.append(
-                await keyed.request(method, f"{RUNS}/{run_id}{path}", headers={"X-API-Key": "key-other"})
-            )
+        other, ids = {"X-API-Key": "key-other"}, (run["id"], new_id())
+        answers = [await keyed.request(method, f"{RUNS}/{run_id}{path}", headers=other) for run_id in ids]
         assert [a.status_code for a in answers] == [404, 404]
         told = [{**a.json(), "request_id": ""} for a in answers]
         assert json.dumps(told[0]).replace(run["id"], "") == json.dumps(told[1]).replace(
@@ -296,15 +293,12 @@ async def test_a_client_that_leaves_changes_nothing_unless_it_asked_to(
     reader, writer = await asyncio.open_connection(*live[0].split(":"))
     writer.write(b"POST /api/v1/runs HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
                  b"Content-Length: %d\r\n\r\n%s" % (len(body), body))  # fmt: skip
-    async with asyncio.timeout(5):
-        while not world.following:
-            await asyncio.sleep(0.01)
-        writer.close()
-        while world.following:
-            await asyncio.sleep(0.01)
-        (run_id,) = world.run_rows
-        while policy == "cancel" and not world.cancelled:
-            await asyncio.sleep(0.01)
+    await world.until(lambda: world.following)
+    writer.close()
+    await world.until(lambda: not world.following)
+    (run_id,) = world.run_rows
+    if policy == "cancel":
+        await world.until(lambda: world.cancelled)
     assert world.cancelled == ([run_id] if policy == "cancel" else [])
     del reader
 
@@ -317,10 +311,7 @@ async def test_drain_closes_streams_with_a_hint_and_waits_with_a_place_to_look(
     async with httpx.AsyncClient(base_url=f"http://{live[0]}", timeout=5) as client:
         waiting = asyncio.create_task(client.post(RUNS, json={"input": "a"}))
         streaming = asyncio.create_task(client.post(RUNS, json={"input": "a", "mode": "stream"}))
-        async with asyncio.timeout(5):
-            while world.following < 2:
-                await asyncio.sleep(0.01)
-        await asyncio.sleep(0.05)
+        await world.until(lambda: world.following == 2)
         live[1].drain.start()
         waited, streamed = await waiting, await streaming
     assert waited.status_code == 202
@@ -341,17 +332,13 @@ async def test_stalled_readers_are_dropped_and_do_not_hold_up_others(
         for _, writer in stalled:
             writer.write(f"GET {RUNS}/{run['id']}/events HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         reading = asyncio.create_task(client.get(f"{RUNS}/{run['id']}/events"))
-        async with asyncio.timeout(5):
-            while world.following < 6:
-                await asyncio.sleep(0.01)
+        await world.until(lambda: world.following == 6)
         for _ in range(200):
             world.write(run["id"], TextDelta(message_id="m", delta="x" * 100_000))
             await asyncio.sleep(0)
         world.complete(run["id"], "end")
         read = await reading
         assert read_frames(read.text)[-1].event == "run.completed"
-        async with asyncio.timeout(10):
-            while world.following:
-                await asyncio.sleep(0.05)
+        await world.until(lambda: not world.following)
     for _, writer in stalled:
         writer.close()

@@ -19,7 +19,7 @@ from tests.e2e.http import Answer, Connection, CutOff, Gone, ask, stream
 
 API = "/api/v1"
 BOUND_S = 60.0
-PAUSE_S = 0.02
+PAUSE_S = 0.05
 
 Lost = (*Gone, CutOff, TimeoutError)
 """What a client sees of a kill."""
@@ -41,6 +41,7 @@ class Turn:
     thread_id: str = ""
     seen: dict[int, Any] = field(default_factory=dict[int, Any])
     ended: str = ""
+    answered: int = 0
     faults: list[str] = field(default_factory=list[str])
 
 
@@ -79,6 +80,17 @@ class Client:
                 self._notes.fault(f"run {turn.run_id or turn.key}: the client waited {BOUND_S} s in vain")
             finally:
                 self._notes.busy -= 1
+
+    async def attend(self, stop: asyncio.Event) -> None:
+        """Be the human: look at the inbox now and then, and answer what is there."""
+        while not stop.is_set():
+            await asyncio.sleep(1.0)
+            try:
+                inbox = await ask(self._port, "GET", f"{API}/approvals?limit=200")
+            except Lost:
+                continue
+            for question in inbox.json["items"] if inbox.status == 200 else ():
+                await self.answer(question["run_id"], [question])
 
     def _plan(self) -> Turn:
         chance = self._chance
@@ -182,6 +194,8 @@ class Client:
     async def _follow(self, turn: Turn) -> None:
         """Read the run's events to its end, over every cut; answer its questions or leave them."""
         while not turn.ended:
+            if await self._asked(turn):
+                continue
             path = f"{API}/runs/{turn.run_id}/events"
             after = max(turn.seen, default=None)
             try:
@@ -196,12 +210,18 @@ class Client:
             except Lost:
                 self._notes.counts["streams resumed"] += 1
                 await asyncio.sleep(PAUSE_S)
-                continue
-            if turn.seen and turn.seen[max(turn.seen)]["type"] == "run.waiting":
-                if self._chance.random() < 0.5:
-                    turn.ended, self._thread = "left", ""
-                else:
-                    await self.answer(turn.run_id, turn.seen[max(turn.seen)]["questions"])
+
+    async def _asked(self, turn: Turn) -> bool:
+        """When the newest event is a question: answer it once, or leave the run to whoever looks at the inbox."""
+        newest = max(turn.seen, default=0)
+        if not newest or turn.seen[newest]["type"] != "run.waiting" or turn.answered == newest:
+            return False
+        turn.answered = newest
+        if self._chance.random() < 0.5:
+            turn.ended, self._thread = "left", ""
+        else:
+            await self.answer(turn.run_id, turn.seen[newest]["questions"])
+        return True
 
     async def _read(self, turn: Turn, line: Connection) -> None:
         async for frame in line.frames():

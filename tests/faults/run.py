@@ -60,6 +60,7 @@ async def main(argv: list[str] | None = None) -> int:
         data=folder / "data",
         environ={"FAULTS_LEDGER": str(folder / "ledger.jsonl")},
         options=("--grace", "0"),
+        warm=("pydantic_ai", "pydantic_ai.models.function", "landline.adapters.pydantic_ai.turn"),
     )
     try:
         await server.start()
@@ -82,6 +83,7 @@ async def load_and_kill(
     """Run the clients, and kill the server `count` times beside them."""
     chance, stop = random.Random(seed), asyncio.Event()
     living = [asyncio.create_task(Client(server.port, notes, seed + n).live(stop)) for n in range(clients)]
+    living.append(asyncio.create_task(Client(server.port, notes, seed - 1).attend(stop)))
     try:
         for _ in range(count):
             async with asyncio.timeout(SETTLE_S):

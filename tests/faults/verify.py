@@ -269,7 +269,8 @@ class _Call:
 
 
 _RESULTS = ("tool.completed", "tool.failed")
-_PROGRESS = ("tool.completed", "tool.failed", "question.answered", "message.completed", "usage")
+_PROGRESS = ("tool.completed", "tool.failed", "usage")
+"""What an attempt leaves in the journal: results of tools, and model responses, which come with their usage."""
 
 
 def _attempts_without_progress(events: Sequence[Event]) -> int:

@@ -8,21 +8,21 @@ from typing import Any
 
 from fastapi import APIRouter, FastAPI
 
-from landline import __version__
 from landline.app import plugins
 from landline.app.context import HostContext
 from landline.app.loading import Loaded, adopt
 from landline.app.settings import Settings, load_settings
 from landline.app.sniff import sniff
 from landline.backends.local import LocalVault
-from landline.engine.clock import SystemClock
 from landline.engine.core import Core
+from landline.engine.loop import SystemClock
 from landline.engine.registry import Registered, Registry, broken, describe
 from landline.engine.threads import EngineFiles
 from landline.faces.native.ports import NativePorts
 from landline.gates.auth import KeyAuthenticator, OpenAuthenticator
 from landline.model.agents import LoadError
 from landline.model.errors import LandlineError
+from landline.model.version import VERSION
 from landline.ports.authenticator import Authenticator
 from landline.ports.runs import Agents, Files, Questions, Runs, Threads
 from landline.ports.store import Store
@@ -159,7 +159,7 @@ class Landline:
             files=core.files,
             door=self.door,
             watch=core.runs,
-            health=Health(version=__version__, ready=self.ready, sessions_active=lambda: len(core.driver)),
+            health=Health(version=VERSION, ready=self.ready, sessions_active=lambda: len(core.driver)),
             context=self._context,
         )
         routers = APIRouter()
@@ -228,7 +228,7 @@ class Landline:
 
         app = FastAPI(
             title="Landline",
-            version=__version__,
+            version=VERSION,
             description="The line between any agent and any client.",
             docs_url=None,
             redoc_url=None,

@@ -2,20 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, cast
 
 import httpx
 
 from landline.cli.exits import Exit
-from landline.cli.loaded import settings_of
+from landline.cli.servers import address_of
 from landline.cli.stops import Stop
 
 if TYPE_CHECKING:
     from landline.app.settings import Settings
 
-__all__ = ["Remote", "address_of", "ask", "remote"]
+__all__ = ["Remote", "remote"]
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
 FINAL_EVENTS = frozenset(f"run.{status}" for status in FINAL)
@@ -162,27 +162,9 @@ def _refused(status: int, problem: dict[str, Any], request: httpx.Request) -> St
     )
 
 
-def address_of(settings: "Settings") -> str:
-    """Return the URL of the server that the settings mean."""
-    if settings.url:
-        return settings.url.rstrip("/")
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - where to call, not bind
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
-
-
 @asynccontextmanager
 async def remote(settings: "Settings") -> AsyncGenerator[Remote]:
     """Open a line to the server that the settings mean."""
     headers = {"X-API-Key": settings.api_key.get_secret_value()} if settings.api_key else {}
     async with httpx.AsyncClient(base_url=address_of(settings), headers=headers, timeout=30) as http:
         yield Remote(http)
-
-
-def ask(url: str | None, api_key: str | None, call: Callable[[Remote], Awaitable[Any]]) -> Any:
-    """Call the server that the options and the settings mean."""
-
-    async def run() -> Any:
-        async with remote(settings_of({"url": url, "api_key": api_key})) as server:
-            return await call(server)
-
-    return asyncio.run(run())

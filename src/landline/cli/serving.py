@@ -8,7 +8,7 @@ from landline import __version__
 from landline.cli.exits import Exit
 from landline.cli.loaded import load, settings_of
 from landline.cli.output import say
-from landline.cli.remote import address_of
+from landline.cli.servers import address_of
 from landline.cli.stops import Stop
 
 if TYPE_CHECKING:

@@ -24,11 +24,10 @@ def lesson(voice: Voice, *, delay_s: float) -> Callable[[Any], Awaitable[None]]:
         async def speak(speaker: str, before: str) -> str:
             # Preparing the words again does no harm, so a crash in the middle of it needs no human.
             words = await run.step(f"{speaker} prepares", voice, speaker, topic, before, idempotent=True)
-            for piece in re.findall(r"\S+\s*", f"**{speaker.capitalize()}:** {words}\n\n"):
-                said_before = run.replaying
-                await run.text(piece)
-                if not said_before:
+            for piece in re.findall(r"\S+\s*", f"**{speaker.capitalize()}:** {words}"):
+                if not run.replaying:
                     await asyncio.sleep(delay_s)
+                await run.text(piece)
             return words
 
         opening = await speak("teacher", "")
@@ -36,7 +35,7 @@ def lesson(voice: Voice, *, delay_s: float) -> Callable[[Any], Awaitable[None]]:
         await speak("teacher", first_question)
         asked = await run.ask(f"You are in the class too. What should the student ask next about {topic}?")
         question = str(asked or "").strip() or "Can you sum it up for me?"
-        await run.text(f"**Student:** {question}\n\n")
+        await run.text(f"**Student:** {question}")
         await speak("teacher", question)
         await speak("student", "goodbye")
 

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 
 from landline.engine.admit import Admission
-from landline.engine.bells import Bells
 from landline.engine.drive import Driver
 from landline.engine.history import History
 from landline.engine.log import Log
+from landline.engine.loop import Bells, Tasks
 from landline.engine.recover import Recovery
 from landline.engine.registry import Registry
 from landline.engine.runs import EngineRuns
-from landline.engine.tasks import Tasks
 from landline.engine.threads import EngineFiles, EngineQuestions, EngineThreads
 from landline.model.ids import new_id
 from landline.ports.clock import Clock

@@ -11,16 +11,15 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
 
-from landline.engine.bells import Bells
 from landline.engine.fold import Fold
 from landline.engine.history import History
 from landline.engine.line import RunLine
 from landline.engine.log import Fenced, Log
+from landline.engine.loop import Bells, Tasks
 from landline.engine.registry import Registry
 from landline.engine.segment import Segment
-from landline.engine.tasks import Tasks
 from landline.model.errors import AgentFailed, ErrorInfo, LandlineError
-from landline.model.events import Event, RunResumed, RunStarted, Stamped
+from landline.model.events import RunResumed, RunStarted, Stamped
 from landline.model.messages import Message, Part
 from landline.model.times import iso
 from landline.ports.adapter import Adapter, AgentSpec, Finished, Suspended, Turn
@@ -93,7 +92,9 @@ class Driver:
 
     async def drop_context(self, run_id: str) -> None:
         """Let go of a context that no segment will use any more."""
-        await release(self._contexts.pop(run_id, None))
+        context = self._contexts.pop(run_id, None)
+        if context is not None:
+            await release(context)
 
     def launch(self, claim: Claim) -> None:
         """Drive the claimed run beside the caller."""
@@ -138,7 +139,9 @@ class Driver:
     async def _drive(self, segment: Segment) -> None:
         run_id = segment.claim.run.id
         try:
-            await self._drive_to_end(segment)
+            ending = await self._outcome(segment)
+            if not segment.closing:
+                await self._close(segment, ending)
         except Fenced:
             logger.info("run %s is driven by somebody else or has ended", run_id)
         finally:
@@ -147,19 +150,16 @@ class Driver:
             if self._segments.get(run_id, (None,))[0] is segment:
                 del self._segments[run_id]
 
-    async def _drive_to_end(self, segment: Segment) -> None:
-        ending: Ending | None
+    async def _outcome(self, segment: Segment) -> Ending | None:
+        """Run the agent and return how the segment must end; None leaves it for the next start."""
         try:
-            finished = await self._run_agent(segment)
-            ending = partial(segment.complete, finished)
+            return partial(segment.complete, await self._run_agent(segment))
         except Suspended:
-            ending = segment.wait
+            return segment.wait
         except asyncio.CancelledError:
-            ending = self._ending(segment)
+            return self._ending(segment)
         except Exception as error:  # noqa: BLE001 - an agent is anybody's code: its error ends the run, never the server
-            ending = self._ending(segment) if segment.stop else self._failing(segment, error)
-        if not segment.closing:
-            await self._close(segment, ending)
+            return self._ending(segment) if segment.stop else self._failing(segment, error)
 
     def _failing(self, segment: Segment, error: Exception) -> Ending:
         run_id = segment.claim.run.id
@@ -206,8 +206,7 @@ class Driver:
         if claim.attempts_without_progress >= POISON_ATTEMPTS:
             raise AgentFailed("The run lost its worker again and again and was stopped.", code="poisoned")
         spec, adapter, _ = self._registry.runnable(claim.caller, claim.run.agent)
-        segment.line = line = await self._line(segment)
-        self._announce(segment, adapter)
+        segment.line = line = await self._line(segment, adapter)
         turn = await self._turn(segment, spec, adapter)
         watch = self._watch(segment, spec)
         try:
@@ -232,7 +231,8 @@ class Driver:
             raise AgentFailed("The agent ended without an answer.", code="no_answer")
         return finished
 
-    async def _line(self, segment: Segment) -> RunLine:
+    async def _line(self, segment: Segment, adapter: Adapter) -> RunLine:
+        """Load what earlier segments left, say that this one begins, and return its line."""
         claim = segment.claim
         caller, run_id = claim.caller, claim.run.id
         records, answers = {}, {}
@@ -242,7 +242,7 @@ class Driver:
             answers = {
                 settled.key: settled for settled in await self._store.settled_questions(caller, run_id)
             }
-        return RunLine(
+        line = RunLine(
             run_log=segment.run_log,
             records=records,
             answers=answers,
@@ -251,6 +251,17 @@ class Driver:
             store=self._store,
             clock=self._clock,
         )
+        fold = segment.fold
+        if fold.attempt == 0:
+            segment.run_log.started(iso(self._clock.now()))
+            segment.run_log.add(RunStarted(agent=claim.run.agent, attempt=claim.run.attempt))
+        elif claim.run.attempt > fold.attempt:
+            cut = fold.open_message if adapter.partial_text == "drop" else None
+            dropped = cut.id if cut else None
+            segment.run_log.add(
+                RunResumed(attempt=claim.run.attempt, reason="recovered", drop_message_id=dropped)
+            )
+        return line
 
     async def _stored(self, claim: Claim) -> list[Stamped]:
         events: list[Stamped] = []
@@ -259,20 +270,6 @@ class Driver:
         ):
             events += page
         return events
-
-    def _announce(self, segment: Segment, adapter: Adapter) -> None:
-        claim, fold = segment.claim, segment.fold
-        if fold.attempt == 0:
-            segment.run_log.started(iso(self._clock.now()))
-            event: Event = RunStarted(agent=claim.run.agent, attempt=claim.run.attempt)
-        elif claim.run.attempt > fold.attempt:
-            cut = fold.open_message if adapter.partial_text == "drop" else None
-            event = RunResumed(
-                attempt=claim.run.attempt, reason="recovered", drop_message_id=cut.id if cut else None
-            )
-        else:
-            return
-        segment.run_log.add(event)
 
     async def _turn(self, segment: Segment, spec: AgentSpec, adapter: Adapter) -> Turn:
         claim = segment.claim

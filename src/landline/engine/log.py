@@ -10,9 +10,8 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
-from landline.engine.bells import Bells
 from landline.engine.fold import Fold
-from landline.engine.tasks import Tasks
+from landline.engine.loop import Bells, Tasks
 from landline.model.errors import StorageFailed
 from landline.model.events import Event, ReasoningDelta, Stamped, TextDelta, encode, mended
 from landline.model.runs import Usage
@@ -240,30 +239,21 @@ class Log:
                 self._idle.set()
 
     async def _append(self, batches: list[Append]) -> list[Appended]:
-        try:
-            return await self._stored(batches)
-        except Exception:
-            logger.exception("a commit of %d runs broke; each is tried alone", len(batches))
-        return [await self._alone(batch) for batch in batches]
-
-    async def _alone(self, batch: Append) -> Appended:
-        """Keep one run that cannot be stored from taking the others down: it loses its driver."""
-        try:
-            return (await self._stored([batch]))[0]
-        except Exception:
-            logger.exception("run %s cannot be stored and is let go", batch.run_id)
-            return Appended(fenced=True)
-
-    async def _stored(self, batches: list[Append]) -> list[Appended]:
+        """Store the batches, however long a refusing disk takes: the runs stay and their readers wait (REL-8)."""
         while True:
             try:
                 return await self._store.append(batches)
             except StorageFailed as error:
-                # The runs stay as they are and their readers wait: the disk may come back (REL-8).
-                logger.exception(
+                logger.error(
                     "the store refused a commit of %d runs, trying again: %s", len(batches), error.detail
-                )
+                )  # noqa: TRY400 - expected, the detail says all
                 await self._clock.sleep(RETRY_S)
+            except Exception:
+                logger.exception("a commit of %d runs broke", len(batches))
+                if len(batches) == 1:
+                    # One run that cannot be stored loses its driver; it does not take the others down.
+                    return [Appended(fenced=True)]
+                return [(await self._append([batch]))[0] for batch in batches]
 
     def _deliver(
         self, run_log: RunLog, batch: Append, waiters: list[asyncio.Future[Appended]], result: Appended

@@ -3,8 +3,8 @@
 import logging
 
 from landline.engine.drive import Driver
+from landline.engine.loop import Tasks
 from landline.engine.runs import EngineRuns
-from landline.engine.tasks import Tasks
 from landline.model.callers import SYSTEM
 from landline.model.times import iso, parse_iso
 from landline.ports.clock import Clock, Timer

@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 
 from landline.engine.admit import Admission
-from landline.engine.bells import Bells
 from landline.engine.drive import Driver, release
 from landline.engine.log import Log
+from landline.engine.loop import Bells
 from landline.model.callers import Caller
 from landline.model.errors import Gone, NotFound
 from landline.model.events import Stamped

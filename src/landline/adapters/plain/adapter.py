@@ -89,9 +89,10 @@ class PlainAdapter:
 
     async def run(self, turn: Turn) -> AsyncIterator[Event | Finished]:
         """Run the function; its events go to the line as they happen, so this yields the end only."""
-        tape = Tape(turn)
+        portal = Portal(turn.line) if shape_of(turn.agent).blocking else None
+        tape = Tape(turn, portal.here if portal else None)
         try:
-            output = await tape.conclude(await _perform(turn.agent, tape))
+            output = await tape.conclude(await _perform(turn.agent, tape, portal))
         except Exception as error:  # a function is anybody's code
             tape.check()
             raise _failure(error) from error
@@ -101,33 +102,29 @@ class PlainAdapter:
         except BaseExceptionGroup:
             tape.check()  # a suspension inside the function's own task group
             raise
+        # Whatever the function made of it: a question or a mismatch ends the segment.
+        tape.check()
         yield Finished(output=output)
 
 
-async def _perform(function: Callable[..., Any], tape: Tape) -> Any:
+async def _perform(function: Callable[..., Any], tape: Tape, portal: Portal | None) -> Any:
     """Call the function and return what it returned; a generator's items are taken as they come."""
-    shape = shape_of(function)
-    if shape.blocking:
-        portal = Portal(tape.line)
-        given = _given(shape.takes, tape, lambda: SyncRun(tape, portal))
+    match shape_of(function).takes:
+        case "run":
+            given = (SyncRun(tape, portal) if portal else PlainRun(tape),)
+        case "text":
+            given = (text_of(tape.turn.input),)
+        case "nothing":
+            given = ()
+    if portal:
         return await portal.run(lambda: _block(function, given, tape, portal), f"agent:{tape.turn.spec.name}")
-    result = function(*_given(shape.takes, tape, lambda: PlainRun(tape)))
+    result = function(*given)
     if not inspect.isasyncgen(result):
         return await result
     async with aclosing(result) as items:
         async for item in items:
             await tape.take(item)
     return None
-
-
-def _given(takes: str, tape: Tape, make_run: Callable[[], Any]) -> tuple[Any, ...]:
-    match takes:
-        case "run":
-            return (make_run(),)
-        case "text":
-            return (text_of(tape.turn.input),)
-        case _:
-            return ()
 
 
 def _block(function: Callable[..., Any], given: tuple[Any, ...], tape: Tape, portal: Portal) -> Any:

@@ -12,20 +12,17 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
-from landline.adapters.plain import scope
+from landline.adapters.plain.speech import SCOPE, Scope, inside
 from landline.adapters.plain.tape import NotJson, Tape, jsonable
 from landline.model.errors import AgentFailed, LandlineError
 from landline.model.ids import fingerprint
 from landline.ports.adapter import Ask, OutcomeUnknown, ToolCall, ToolPolicy, ToolRaised
 
-__all__ = ["Calls", "Execute", "is_async"]
+__all__ = ["Calls", "is_async", "refuse_inside"]
 
 logger = logging.getLogger(__name__)
 
 _DENIED = "A human did not allow this call."
-
-Execute = Callable[[Callable[[], Any], str], Awaitable[Any]]
-"""Runs blocking code away from the loop: the code, and the id of the call it belongs to."""
 
 
 def is_async(fn: Any) -> bool:
@@ -34,10 +31,10 @@ def is_async(fn: Any) -> bool:
 
 
 class Calls:
-    """The calls of one run. `execute` is how its blocking ones are run."""
+    """The calls of one run."""
 
-    def __init__(self, tape: Tape, execute: Execute) -> None:
-        self._tape, self._execute = tape, execute
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
 
     async def step(
         self, name: str, fn: Callable[..., Any], args: tuple[Any, ...], *, idempotent: bool
@@ -56,9 +53,8 @@ class Calls:
         policy = tape.turn.spec.tools.get(name, ToolPolicy())
         call_id = self._call_id("tool", name)
         plain: Any = jsonable(dict(arguments), f"the arguments of {name}")
-        with tape.sticky():
-            # An approval binds to exact arguments: other ones must not slip in under an old answer.
-            again = tape.same(f"call:{call_id}", plain, f"it calls {name} with other arguments")
+        # An approval binds to exact arguments: other ones must not slip in under an old answer.
+        again = tape.same(f"call:{call_id}", plain, f"it calls {name} with other arguments")
         if policy.approval:
             refuse_inside(f"the tool {name} needs an approval and")
             ask = Ask(
@@ -92,12 +88,12 @@ class Calls:
     ) -> Any:
         if is_async(fn):
             return await fn(*args, **kwargs)
-        result = await self._execute(partial(fn, *args, **kwargs), call_id)
+        result = await self._tape.execute(partial(fn, *args, **kwargs), call_id)
         return await result if inspect.isawaitable(result) else result
 
     async def _through(self, call: ToolCall, body: Callable[[], Awaitable[Any]], *, again: bool) -> Any:
         # A message is whole before a call, so that history has text and calls in the order of the log.
-        await self._tape.end_message()
+        await self._tape.speech.end()
         try:
             return await self._journalled(call, body, again=again)
         except OutcomeUnknown:
@@ -117,9 +113,9 @@ class Calls:
 
         async def run() -> Any:
             nonlocal ran
-            ran, outer = True, scope.current()
-            inner = scope.Scope(call.call_id, outer, again or (outer is not None and outer.again))
-            with scope.inside(inner):
+            ran, outer = True, SCOPE.get()
+            inner = Scope(call.call_id, outer, again or (outer is not None and outer.again))
+            with inside(inner):
                 try:
                     result = jsonable(await body(), f"what {call.name} returns")
                 except Exception:  # whatever the user's code raises, what it said before was heard
@@ -178,7 +174,7 @@ class Calls:
 
 def refuse_inside(what: str) -> None:
     """Refuse what would end the segment in the middle of a call, whose outcome would then be unknown."""
-    if scope.current() is not None:
+    if SCOPE.get() is not None:
         raise RuntimeError(f"{what} cannot wait for a human inside a step or tool; ask before it")
 
 

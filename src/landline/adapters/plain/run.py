@@ -1,13 +1,12 @@
 """What a plain function is given: its run. Everything that must happen once goes through it (ADP-11)."""
 
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property
 from typing import Any
 
-from landline.adapters.plain import scope
-from landline.adapters.plain.calls import Calls, Execute, refuse_inside
+from landline.adapters.plain.calls import Calls, refuse_inside
+from landline.adapters.plain.speech import SCOPE
 from landline.adapters.plain.tape import Tape
-from landline.adapters.plain.threads import in_thread
 from landline.model.callers import Caller
 from landline.model.events import Custom, Event, ReasoningDelta, SourceAdded, ToolProgress
 from landline.model.messages import Message, Part, text_of
@@ -71,7 +70,7 @@ class RunFacts:
     @property
     def cancelled(self) -> bool:
         """Whether the run is being stopped; a long loop in a sync function asks this now and then."""
-        return self._tape.stopped is not None or self._tape.line.cancelled
+        return self._tape.speech.stopped is not None or self._tape.line.cancelled
 
     @property
     def replaying(self) -> bool:
@@ -81,7 +80,7 @@ class RunFacts:
     @property
     def call_id(self) -> str | None:
         """Inside a step or tool: its id, the same when it runs again, so a good idempotency key for what it calls."""
-        around = scope.current()
+        around = SCOPE.get()
         return around.call_id if around else None
 
 
@@ -93,9 +92,9 @@ class PlainRun(RunFacts):
     readers have is compared with the log instead of being sent. Code between them may run several times.
     """
 
-    def __init__(self, tape: Tape, execute: Execute | None = None) -> None:
-        super().__init__(tape)
-        self._calls = Calls(tape, execute or partial(in_thread, line=tape.line))
+    @cached_property
+    def _calls(self) -> Calls:
+        return Calls(self._tape)
 
     async def step(self, name: str, fn: Callable[..., Any], /, *args: Any, idempotent: bool = False) -> Any:
         """Run `fn(*args)` once over all crashes and return its result as plain JSON data.
@@ -142,8 +141,7 @@ class PlainRun(RunFacts):
         tape.check()
         key = tape.key("ask")
         question = {"kind": kind, "prompt": prompt, "choices": choices, "tool": tool, "arguments": arguments}
-        with tape.sticky():
-            tape.same(f"question:{key}", question, "it asks another question")
+        tape.same(f"question:{key}", question, "it asks another question")
         answer = await tape.ask(
             Ask(
                 key=key,
@@ -159,15 +157,15 @@ class PlainRun(RunFacts):
 
     async def text(self, text: str) -> None:
         """Say `text`: it streams, as part of the open message."""
-        await self._tape.say(text)
+        await self._tape.speech.say(text)
 
     async def end_message(self) -> None:
         """Complete the message; what is said next is a new one. Steps, tools and questions do this by themselves."""
-        await self._tape.end_message()
+        await self._tape.speech.end()
 
-    async def output(self, partial: Any) -> None:
+    async def output(self, so_far: Any) -> None:
         """Show the structured output so far; each one replaces the one before."""
-        await self._tape.output(partial)
+        await self._tape.output(so_far)
 
     async def reasoning(self, text: str) -> None:
         """Show what is being thought, apart from the answer."""

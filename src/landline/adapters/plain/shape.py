@@ -10,7 +10,7 @@ import typing
 from collections import abc
 from collections.abc import Callable
 from dataclasses import dataclass, is_dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, Literal
 
 from pydantic import BaseModel, TypeAdapter
@@ -48,6 +48,7 @@ def function_of(agent: Any) -> Callable[..., Any] | None:
     return agent if inspect.isfunction(agent) else None
 
 
+@lru_cache(maxsize=512)
 def shape_of(agent: Callable[..., Any]) -> Shape:
     """Return how `agent` is called.
 

@@ -5,16 +5,65 @@ the log instead of being emitted; new text goes on where the log ends. Only a ca
 else than before: its cut message is taken back.
 """
 
-from landline.adapters.plain import scope
+import re
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
 from landline.model.errors import AgentFailed
 from landline.model.events import MessageCompleted, MessageRetracted, MessageStarted, TextDelta
 from landline.model.ids import new_id
 from landline.ports.adapter import Line
 
-__all__ = ["Speech", "mismatch"]
+__all__ = ["SCOPE", "Scope", "Speech", "inside", "mismatch"]
 
+_SURROGATES = re.compile("[\ud800-\udfff]")
 _REWRITTEN = "It was cut off and is written again."
 _GIVEN_UP = "It was cut off."
+
+
+@dataclass(slots=True)
+class Scope:
+    """One running step or tool: the text and the last partial output that came from inside it.
+
+    `again`: it, or a call around it, was begun before a crash, so it may say something else this time.
+    """
+
+    call_id: str
+    outer: "Scope | None"
+    again: bool
+    said: dict[int, list[str]] = field(default_factory=dict[int, list[str]])
+    outputs: list[Any] = field(default_factory=list[Any])
+
+    def hear(self, message: int, text: str) -> None:
+        """Note text of the run's message number `message`; the calls around this one contain it too."""
+        self.said.setdefault(message, []).append(text)
+        if self.outer is not None:
+            self.outer.hear(message, text)
+
+    def see(self, output: Any) -> None:
+        """Note a partial output made in here."""
+        self.outputs[:] = [output]
+        if self.outer is not None:
+            self.outer.see(output)
+
+
+# A context variable, because parallel steps of one run are tasks or threads of their own.
+SCOPE: ContextVar[Scope | None] = ContextVar("landline_plain_scope", default=None)
+"""The innermost running call of this task or thread. A finished call is not run again, so what happens inside it is
+counted by itself and kept with it."""
+
+
+@contextmanager
+def inside(scope: Scope | None) -> Generator[None]:
+    """Be inside `scope` for a while."""
+    token = SCOPE.set(scope)
+    try:
+        yield
+    finally:
+        SCOPE.reset(token)
 
 
 def mismatch(what: str) -> AgentFailed:
@@ -27,26 +76,30 @@ def mismatch(what: str) -> AgentFailed:
 
 
 class Speech:
-    """The assistant messages of one run, at most one open at a time."""
+    """The assistant messages of one run, at most one open at a time.
+
+    `stopped` is what ended the segment (a question, a mismatch): code that caught it cannot go on speaking.
+    """
 
     def __init__(self, line: Line) -> None:
+        self.stopped: BaseException | None = None
         self._line = line
         self._ordinal = 0
         self._new_from: int | None = None
         self._open: str | None = None
         self._heard = ""
         self._complete = False
-        self._said: list[str] = []
+        self._said: list[list[str]] = []
 
     @property
     def texts(self) -> list[str]:
         """What was said, message by message."""
-        return [text for text in self._said if text]
+        return [text for deltas in self._said if (text := "".join(deltas))]
 
     @property
     def open_text(self) -> str:
         """The text of the open message so far."""
-        return self._said[-1] if self._open is not None else ""
+        return "".join(self._said[-1]) if self._open is not None else ""
 
     @property
     def replaying(self) -> bool:
@@ -61,10 +114,12 @@ class Speech:
 
     async def message_id(self) -> str:
         """Return the open message's id; begins a message when none is open."""
+        if self.stopped is not None:
+            raise self.stopped
         if self._open is not None:
             return self._open
-        self._said.append("")
-        if (around := scope.current()) is not None:
+        self._said.append([])
+        if (around := SCOPE.get()) is not None:
             around.hear(self._ordinal, "")
         earlier = self._earlier(self._ordinal)
         if earlier is None:
@@ -87,8 +142,11 @@ class Speech:
         if not delta:
             return
         message_id = await self.message_id()
-        self._said[-1] += delta
-        if (around := scope.current()) is not None:
+        if not delta.isascii():
+            # As the log does, or the text would not be found again.
+            delta = _SURROGATES.sub("\ufffd", delta)
+        self._said[-1].append(delta)
+        if (around := SCOPE.get()) is not None:
             around.hear(self._ordinal, delta)
         if self._heard.startswith(delta):
             self._heard = self._heard[len(delta) :]
@@ -108,23 +166,26 @@ class Speech:
         Raises:
             AgentFailed: The log has more text than was said (`replay_mismatch`).
         """
+        if self.stopped is not None:
+            raise self.stopped
         if self._open is None:
             return
         if self._heard:
             await self._rewrite("it says less text")
-        message_id, self._open = self._open, None
+        message_id, text, self._open = self._open, self.open_text, None
         self._ordinal += 1
         if not self._complete:
-            await self._line.emit(MessageCompleted(message_id=message_id, text=self._said[-1]))
+            await self._line.emit(MessageCompleted(message_id=message_id, text=text))
 
     async def _rewrite(self, what: str) -> None:
         """Take back the open message and say anew what it has come to, where that is allowed."""
-        around = scope.current()
+        around = SCOPE.get()
         if around is None or not around.again:
-            raise mismatch(what)
+            self.stopped = mismatch(what)
+            raise self.stopped
         await self._retract_from_here(_REWRITTEN)
         message_id = await self._begin()
-        if text := self._said[-1]:
+        if text := self.open_text:
             await self._line.emit(TextDelta(message_id=message_id, delta=text))
 
     async def forget_the_rest(self) -> None:

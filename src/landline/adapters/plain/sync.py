@@ -22,7 +22,7 @@ class SyncRun(RunFacts):
     def __init__(self, tape: Tape, portal: Portal) -> None:
         super().__init__(tape)
         self._portal = portal
-        self._run = PlainRun(tape, portal.here)
+        self._run = PlainRun(tape)
 
     def step(self, name: str, fn: Callable[..., Any], /, *args: Any, idempotent: bool = False) -> Any:
         """Run `fn(*args)` once over all crashes and return its result as plain JSON data."""
@@ -63,9 +63,9 @@ class SyncRun(RunFacts):
         """Complete the message; what is said next is a new one."""
         self._portal.call(self._run.end_message)
 
-    def output(self, partial_output: Any) -> None:
+    def output(self, so_far: Any) -> None:
         """Show the structured output so far."""
-        self._portal.call(partial(self._run.output, partial_output))
+        self._portal.call(partial(self._run.output, so_far))
 
     def reasoning(self, text: str) -> None:
         """Show what is being thought, apart from the answer."""

@@ -5,16 +5,16 @@ first new thing on, everything is recorded. Code outside of steps may therefore 
 """
 
 import asyncio
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, Final
 
 import msgspec
 import pydantic_core
 
-from landline.adapters.plain import scope
-from landline.adapters.plain.speech import Speech, mismatch
-from landline.model.errors import AgentFailed
+from landline.adapters.plain.speech import SCOPE, Scope, Speech, mismatch
+from landline.adapters.plain.threads import in_thread
 from landline.model.events import (
     AgentChanged,
     Custom,
@@ -30,7 +30,7 @@ from landline.model.events import (
 from landline.model.runs import Answer
 from landline.ports.adapter import Ask, Suspended, Turn
 
-__all__ = ["NotJson", "Tape", "jsonable"]
+__all__ = ["Execute", "NotJson", "Tape", "jsonable"]
 
 _OF_A_MESSAGE: Final = (FileAdded, ReasoningDelta, SourceAdded)
 _EMITTABLE: Final = (AgentChanged, Custom, ToolProgress, UsageReported, *_OF_A_MESSAGE)
@@ -48,22 +48,28 @@ def jsonable(value: Any, what: str) -> Any:
         NotJson: It cannot be written as JSON, so it could not be given back after a crash.
     """
     try:
-        return pydantic_core.to_jsonable_python(value, inf_nan_mode="null")
+        data = pydantic_core.to_jsonable_python(value, inf_nan_mode="null")
+        encode(data)  # what only looks like text (a lone surrogate) must fail here, not in the log
     except (pydantic_core.PydanticSerializationError, ValueError) as error:
         raise NotJson(
             f"{what} must be JSON data (text, numbers, lists, dicts, pydantic models, dataclasses), "
             f"because it is recorded: {error}"
         ) from error
+    return data
+
+
+Execute = Callable[[Callable[[], Any], str], Awaitable[Any]]
+"""Runs blocking code away from the loop: the code, and the id of the call it belongs to."""
 
 
 class Tape:
-    """One run of one function."""
+    """One run of one function. `execute` is how its blocking calls are run; each in a thread of its own without it."""
 
-    def __init__(self, turn: Turn) -> None:
+    def __init__(self, turn: Turn, execute: Execute | None = None) -> None:
         self.turn = turn
+        self.execute: Execute = execute or partial(in_thread, line=turn.line)
         self.line = turn.line
         self.speech = Speech(turn.line)
-        self.stopped: BaseException | None = None
         self._counts: dict[str, int] = {}
         self._outputs: list[Any] = []
         self._calls = 0
@@ -72,22 +78,12 @@ class Tape:
 
     def check(self) -> None:
         """Raise what ended the segment, again: code that caught it must not go on."""
-        if self.stopped is not None:
-            raise self.stopped
-
-    @contextmanager
-    def sticky(self) -> Generator[None]:
-        """Remember a suspension or a mismatch raised in here, whatever the function's code does with it."""
-        self.check()
-        try:
-            yield
-        except (Suspended, AgentFailed) as stop:
-            self.stopped = stop
-            raise
+        if self.speech.stopped is not None:
+            raise self.speech.stopped
 
     def key(self, name: str) -> str:
         """Return the key of the next thing named `name` here: the same one when the function runs again."""
-        around = scope.current()
+        around = SCOPE.get()
         place = f"{around.call_id}/{name}" if around else name
         ordinal = self._counts.get(place, 0)
         self._counts[place] = ordinal + 1
@@ -103,20 +99,11 @@ class Tape:
         if earlier is None:
             self.line.record(key, body)
         elif msgspec.json.decode(earlier) != msgspec.json.decode(body):
-            raise mismatch(what)
+            self.speech.stopped = mismatch(what)
+            raise self.speech.stopped
         return earlier is not None
 
     # -- what is said and shown
-
-    async def say(self, text: str) -> None:
-        """Say text."""
-        with self.sticky():
-            await self.speech.say(text)
-
-    async def end_message(self) -> None:
-        """Complete the open message."""
-        with self.sticky():
-            await self.speech.end()
 
     async def emit(self, event: Event) -> None:
         """Emit an event once, however often the function runs.
@@ -136,19 +123,19 @@ class Tape:
             event = msgspec.structs.replace(event, data=jsonable(event.data, "the data of an event"))
         await self._once(name, event)
 
-    async def output(self, partial: Any) -> None:
+    async def output(self, so_far: Any) -> None:
         """Show a structured output so far; the last one shown is the answer unless the function returns another."""
         self.check()
-        data = jsonable(partial, "an output")
+        data = jsonable(so_far, "an output")
         self._outputs[:] = [data]
-        if (around := scope.current()) is not None:
+        if (around := SCOPE.get()) is not None:
             around.see(data)
         await self._once("output", OutputPartial(message_id=await self.speech.message_id(), output=data))
 
     async def take(self, item: Any) -> None:
         """Take what a generator yielded: text, an event, or a structured output so far."""
         if isinstance(item, str):
-            await self.say(item)
+            await self.speech.say(item)
         elif isinstance(item, Event):
             await self.emit(item)
         else:
@@ -165,7 +152,6 @@ class Tape:
 
     async def conclude(self, value: Any) -> Any:
         """Complete what is open and return the run's output, given what the function returned."""
-        self.check()
         said = "\n\n".join(self.speech.texts)
         if value is None:
             output = self._outputs[0] if self._outputs else said
@@ -173,13 +159,13 @@ class Tape:
             output = value
             if value not in (said, *self.speech.texts[-1:]):
                 if not value.startswith(self.speech.open_text):
-                    await self.end_message()
-                await self.say(value[len(self.speech.open_text) :])
+                    await self.speech.end()
+                await self.speech.say(value[len(self.speech.open_text) :])
         else:
             output = jsonable(value, "what an agent returns")
             if self._outputs != [output]:
                 await self.output(output)
-        await self.end_message()
+        await self.speech.end()
         return output
 
     # -- calls and questions
@@ -196,14 +182,13 @@ class Tape:
             if not self._calls:
                 self._no_calls.set()
 
-    async def end_call(self, inner: scope.Scope) -> None:
+    async def end_call(self, inner: Scope) -> None:
         """Complete what a call said, and record what it said and showed, because it will not do so again."""
-        with self.sticky():
-            await self.speech.end()
-            if inner.again:
-                await self.speech.forget_the_rest()
+        await self.speech.end()
+        if inner.again:
+            await self.speech.forget_the_rest()
         if inner.said or inner.outputs:
-            kept = {"said": list(inner.said.values()), "outputs": inner.outputs}
+            kept = {"said": ["".join(deltas) for deltas in inner.said.values()], "outputs": inner.outputs}
             self.line.record(f"inside:{inner.call_id}", encode(kept))
 
     async def replay_inside(self, call_id: str) -> None:
@@ -212,11 +197,10 @@ class Tape:
         if earlier is None:
             return
         kept = msgspec.json.decode(earlier)
-        with self.sticky():
-            for text in kept["said"]:
-                await self.speech.message_id()
-                await self.speech.say(text)
-                await self.speech.end()
+        for text in kept["said"]:
+            await self.speech.message_id()
+            await self.speech.say(text)
+            await self.speech.end()
         if kept["outputs"]:
             self._outputs[:] = kept["outputs"]
 
@@ -226,12 +210,15 @@ class Tape:
         Raises:
             Suspended: It is not answered yet.
         """
-        with self.sticky():
-            # The message before a question is whole: whoever reads it may wait for days.
-            await self.speech.end()
-            if scope.current() is None:
-                # The results of calls in parallel are kept before the segment ends (ADP-3).
-                await self._no_calls.wait()
-            self.check()
+        # The message before a question is whole: whoever reads it may wait for days.
+        await self.speech.end()
+        if SCOPE.get() is None:
+            # The results of calls in parallel are kept before the segment ends (ADP-3).
+            await self._no_calls.wait()
+        self.check()
+        try:
             [answer] = await self.line.ask(ask)
-            return answer
+        except Suspended as suspended:
+            self.speech.stopped = suspended
+            raise
+        return answer

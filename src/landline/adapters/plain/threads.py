@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from landline.adapters.plain import scope
+from landline.adapters.plain.speech import SCOPE, Scope, inside
 from landline.ports.adapter import Line
 
 __all__ = ["Portal", "Stopped", "in_thread"]
@@ -93,7 +93,7 @@ class _Work:
 class _Call:
     operation: Callable[[], Awaitable[Any]]
     inbox: "SimpleQueue[_Outcome | _Work]"
-    scope: scope.Scope | None
+    scope: Scope | None
 
 
 class Portal:
@@ -146,7 +146,7 @@ class Portal:
                 raise Stopped
             self._waiting.add(inbox)
         try:
-            self._post(_Call(operation, inbox, scope.current()))
+            self._post(_Call(operation, inbox, SCOPE.get()))
             while isinstance(message := inbox.get(), _Work):
                 self._post(_Ended(message.token, _outcome(message.work)))
             return message.get()
@@ -177,7 +177,7 @@ class Portal:
     async def _answer(self, call: _Call) -> None:
         before, self._inbox = self._inbox, call.inbox
         try:
-            with scope.inside(call.scope):
+            with inside(call.scope):
                 outcome = _Outcome(value=await call.operation())
         except asyncio.CancelledError:
             raise

@@ -11,6 +11,24 @@ from dataclasses import replace
 from typing import Any
 
 import pydantic_core
+
+from landline.adapters.pydantic_ai.failures import check_whole
+from landline.adapters.pydantic_ai.records import (
+    SETTLED,
+    as_it_was,
+    doubt,
+    dump_deferral,
+    failure_of,
+    load_deferral,
+    load_response,
+    provider_tools,
+    refused,
+    text_of_return,
+    usage_of,
+)
+from landline.adapters.pydantic_ai.results import dump_result, load_result
+from landline.adapters.pydantic_ai.threads import ToolThreads
+from landline.ports.adapter import Ask, OutcomeUnknown, ToolCall, ToolPolicy, ToolRaised, Turn
 from pydantic_ai import Agent
 from pydantic_ai.capabilities import AbstractCapability, UseThreadExecutor
 from pydantic_ai.capabilities.abstract import CapabilityOrdering, leaf_capabilities
@@ -30,24 +48,6 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import RunContext, ToolDefinition
-
-from landline.adapters.pydantic_ai.failures import check_whole
-from landline.adapters.pydantic_ai.records import (
-    SETTLED,
-    as_it_was,
-    doubt,
-    dump_deferral,
-    failure_of,
-    load_deferral,
-    load_response,
-    provider_tools,
-    refused,
-    text_of_return,
-    usage_of,
-)
-from landline.adapters.pydantic_ai.results import dump_result, load_result
-from landline.adapters.pydantic_ai.threads import ToolThreads
-from landline.ports.adapter import Ask, OutcomeUnknown, ToolCall, ToolPolicy, ToolRaised, Turn
 
 __all__ = ["Journal"]
 

@@ -5,6 +5,10 @@ from typing import Any, cast
 
 import pydantic_core
 from pydantic import ValidationError
+
+from landline.adapters.pydantic_ai.results import dump_result
+from landline.model.events import Event, ToolCalled, ToolCompleted, UsageReported
+from landline.ports.adapter import Ask, ToolCall, ToolRaised
 from pydantic_ai.exceptions import (
     ApprovalRequired,
     CallDeferred,
@@ -21,10 +25,6 @@ from pydantic_ai.messages import (
     ToolCallPart,
     ToolReturnPart,
 )
-
-from landline.adapters.pydantic_ai.results import dump_result
-from landline.model.events import Event, ToolCalled, ToolCompleted, UsageReported
-from landline.ports.adapter import Ask, ToolCall, ToolRaised
 
 __all__ = [
     "SETTLED",
@@ -46,10 +46,12 @@ SETTLED = {"denied": "denied", "retried": "model_retry", "failed": "tool_failed"
 
 
 def refused(key: str, call: ToolCallPart, *, idempotent: bool) -> ToolCall:
+    """Return a call as the line takes it, for a tool that is not run."""
     return ToolCall(call_id=key, name=call.tool_name, arguments=call.args_as_dict(), idempotent=idempotent)
 
 
 def text_of_return(part: ToolReturnPart) -> str:
+    """Return what a tool's return tells the model, as one line."""
     content = cast("Any", part.content)
     if isinstance(content, list):
         return "; ".join(_error_line(error) for error in cast("list[Any]", content))
@@ -64,6 +66,11 @@ def _error_line(error: Any) -> str:
 
 
 def load_response(stored: bytes) -> ModelResponse:
+    """Return a recorded response.
+
+    Raises:
+        ModelRetry: The request was answered so.
+    """
     kept = pydantic_core.from_json(stored)
     if isinstance(kept, dict):
         raise ModelRetry(str(cast("dict[str, Any]", kept)["retry"]))
@@ -73,6 +80,7 @@ def load_response(stored: bytes) -> ModelResponse:
 
 
 def usage_of(response: ModelResponse) -> Event:
+    """Return the event of a response's usage."""
     usage = response.usage
     cost = usage.cost
     return UsageReported(
@@ -110,6 +118,7 @@ def failure_of(error: Exception) -> tuple[str, str] | None:
 
 
 def as_it_was(raised: ToolRaised) -> Exception:
+    """Return the exception a recorded failure stands for; what it meant to the model it means again."""
     match raised.code:
         case "model_retry":
             return ModelRetry(raised.message)
@@ -120,11 +129,13 @@ def as_it_was(raised: ToolRaised) -> Exception:
 
 
 def dump_deferral(deferral: ApprovalRequired | CallDeferred) -> bytes:
+    """Return why a call stopped to ask, as JSON."""
     kind = deferral.kind if isinstance(deferral, CallDeferred) else "approval"
     return pydantic_core.to_json({"kind": kind, "metadata": deferral.metadata}, fallback=str)
 
 
 def load_deferral(stored: bytes) -> ApprovalRequired | CallDeferred:
+    """Return what `dump_deferral` kept."""
     kept = pydantic_core.from_json(stored)
     if kept["kind"] == "approval":
         return ApprovalRequired(kept["metadata"])
@@ -132,6 +143,7 @@ def load_deferral(stored: bytes) -> ApprovalRequired | CallDeferred:
 
 
 def doubt(tool: ToolCall) -> Ask:
+    """Return the question about a call whose outcome nobody knows."""
     return Ask(
         key=f"unknown:{tool.call_id}",
         kind="approval",

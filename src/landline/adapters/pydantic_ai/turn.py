@@ -8,10 +8,6 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from msgspec import Raw
-from pydantic_ai import Agent
-from pydantic_ai.messages import FunctionToolResultEvent
-from pydantic_ai.run import AgentRun
-from pydantic_ai.settings import ModelSettings
 
 from landline.adapters.pydantic_ai.approvals import Approvals
 from landline.adapters.pydantic_ai.events import Speech
@@ -24,6 +20,10 @@ from landline.model.errors import LandlineError, Unsupported
 from landline.model.events import Event
 from landline.model.messages import Native
 from landline.ports.adapter import Finished, Turn
+from pydantic_ai import Agent
+from pydantic_ai.messages import FunctionToolResultEvent
+from pydantic_ai.run import AgentRun
+from pydantic_ai.settings import ModelSettings
 
 __all__ = ["SETTINGS", "run_turn"]
 
@@ -61,9 +61,7 @@ async def run_turn(turn: Turn) -> AsyncIterator[Event | Finished]:
             yield Finished(output=output, native=native, model=journal.model)
     except LandlineError:
         raise
-    except (
-        Exception
-    ) as error:  # whatever an agent, its tools or its model raise ends as one of the stable codes
+    except Exception as error:  # whatever an agent, a tool or a model raises ends as a stable code
         raise agent_failed(error, speaking=any(speech.speaking for speech in said)) from error
 
 

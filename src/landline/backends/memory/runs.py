@@ -18,7 +18,7 @@ __all__ = ["accept", "append", "cancel", "claim", "list_runs", "recover", "shown
 def shown(row: RunRow) -> Run:
     """Return the run with its open questions."""
     asked = [] if row.ended else [entry.question for entry in row.questions if entry.open]
-    return msgspec.structs.replace(row.run, questions=asked)
+    return msgspec.structs.replace(row.run, questions=asked or ())
 
 
 def accept(state: State, caller: Caller, new: AcceptRun) -> Accepted:

@@ -6,9 +6,14 @@ import typer
 
 from landline.cli import options as o
 from landline.cli.output import show, table
-from landline.cli.remote import ask
+from landline.cli.servers import ask
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="List the agents of a running server.")
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="List the agents of a running server.",
+)
 
 
 @app.command("list")

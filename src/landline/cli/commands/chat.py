@@ -15,7 +15,7 @@ from landline.cli.prompts import Typed
 from landline.cli.stops import Stop, explain, warn
 from landline.cli.talk import Peer, Shown, show_text
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()

@@ -6,7 +6,7 @@ from landline.cli import options as o
 from landline.cli.loaded import DEMO
 from landline.cli.serving import serve_targets
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()

@@ -10,9 +10,9 @@ import typer
 from landline.cli import options as o
 from landline.cli.loaded import settings_of
 from landline.cli.reload import as_arguments, serve_with_reload
-from landline.cli.remote import address_of
+from landline.cli.servers import address_of
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 READY_S = 30.0
 

@@ -9,7 +9,7 @@ from landline.cli import options as o
 from landline.cli.exits import Exit
 from landline.cli.output import show, table
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()

@@ -13,7 +13,12 @@ from landline.cli.loaded import settings_of
 from landline.cli.output import say, show, show_json, table
 from landline.cli.stops import Stop
 
-app = typer.Typer(rich_markup_mode=None, no_args_is_help=True, help="Create, list and revoke API keys.")
+app = typer.Typer(
+    rich_markup_mode=None,
+    add_completion=False,
+    no_args_is_help=True,
+    help="Create, list and revoke API keys.",
+)
 
 UNITS = {"m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 

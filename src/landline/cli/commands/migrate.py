@@ -8,7 +8,7 @@ from landline.cli import options as o
 from landline.cli.loaded import settings_of
 from landline.cli.output import show
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()

@@ -8,7 +8,7 @@ import typer
 from landline.cli.loaded import settings_of
 from landline.cli.output import show_json
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()

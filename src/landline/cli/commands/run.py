@@ -13,7 +13,7 @@ from landline.cli.output import printable, say, show_json
 from landline.cli.stops import Stop
 from landline.cli.talk import Shown, exit_code_of, show_events, show_text
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()

@@ -1,12 +1,15 @@
 """`landline runs`: the runs of a running server; `follow` is a reader that comes back by itself."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from landline.cli import options as o
 from landline.cli.output import say, show, show_json, table
-from landline.cli.remote import Remote, ask
+from landline.cli.servers import ask
+
+if TYPE_CHECKING:
+    from landline.cli.remote import Remote
 from landline.cli.talk import exit_code_of, show_events, show_text
 
 app = typer.Typer(
@@ -83,7 +86,7 @@ def follow_run(
     Exit codes: 0 completed, 1 failed or cancelled, 7 waits for an answer.
     """
 
-    async def follow(server: Remote) -> int:
+    async def follow(server: "Remote") -> int:
         events = server.events(run, after)
         shown = await (show_events(events) if as_json else show_text(events, after=after))
         if shown.last:

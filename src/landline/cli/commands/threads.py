@@ -1,12 +1,15 @@
 """`landline threads`: what was said, on a running server."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from landline.cli import options as o
 from landline.cli.output import printable, say, show, table
-from landline.cli.remote import Remote, ask
+from landline.cli.servers import ask
+
+if TYPE_CHECKING:
+    from landline.cli.remote import Remote
 
 app = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="List, show and delete threads on a running server."
@@ -46,7 +49,7 @@ def show_thread(
 ) -> None:
     """Show a thread's messages, oldest first."""
 
-    async def fetch(server: Remote) -> dict[str, Any]:
+    async def fetch(server: "Remote") -> dict[str, Any]:
         found = await server.call("GET", f"/threads/{thread}", params={"messages": 0})
         return {**found, "messages": await server.pages(f"/threads/{thread}/messages", {}, limit)}
 

@@ -9,7 +9,7 @@ from landline import __version__
 from landline.cli.options import AsJson
 from landline.cli.output import show, table
 
-app = typer.Typer(rich_markup_mode=None)
+app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 LIBRARIES = ("fastapi", "starlette", "uvicorn", "pydantic", "sqlalchemy", "pydantic-ai-slim")
 

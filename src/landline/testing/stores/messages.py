@@ -1,6 +1,7 @@
 """Messages: order, branches, forks, pages, and the framework's own messages kept as they came."""
 
 from dataclasses import replace
+from typing import Any
 
 import msgspec
 import pytest
@@ -15,7 +16,7 @@ from landline.testing.stores.kit import ALICE, Pen, code_of, moment, new_thread,
 __all__ = ["MessagePromises"]
 
 
-async def talk(store: Store, thread_id: str, text: str | None, **fields: object) -> tuple[str | None, str]:
+async def talk(store: Store, thread_id: str, text: str | None, **fields: Any) -> tuple[str | None, str]:
     """Do a whole turn, and return the ids of what was said and of the answer."""
     accepted = await start(store, thread_id, text, **fields)
     assert accepted.claim

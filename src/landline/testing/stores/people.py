@@ -36,8 +36,8 @@ class PeoplePromises:
         assert await store.add_file(ALICE, NewFile(info=second, idempotency=key)) == (first, True)
         with pytest.raises(NotFound):
             await store.get_file(ALICE, second.id)
+        other = IdempotencyKey(key="k", route="POST /files", body_hash="x")
         with pytest.raises(Invalid):
-            other = IdempotencyKey(key="k", route="POST /files", body_hash="x")
             await store.add_file(ALICE, NewFile(info=a_file(), idempotency=other))
 
     @pytest.mark.contract("TRU-6")

@@ -130,8 +130,8 @@ class RunPromises:
         await Pen(store, first.claim).complete()
         again = await start(store, thread.id, idempotency=key, second=80_000)
         assert (again.run.id, again.run.status, again.replayed) == (first.run.id, "completed", True)
+        other = IdempotencyKey(key="k", route="POST /runs", body_hash="other")
         with pytest.raises(Invalid) as refusal:
-            other = IdempotencyKey(key="k", route="POST /runs", body_hash="other")
             await start(store, thread.id, idempotency=other)
         assert code_of(refusal) == "idempotency_key_reused"
         elsewhere = IdempotencyKey(key="k", route="POST /other", body_hash="other")

@@ -37,13 +37,10 @@ class TakeoverPromises:
     @pytest.mark.contract("REL-3")
     async def test_progress_sets_the_count_of_fruitless_attempts_back(self, store: Store) -> None:
         await start(store, (await new_thread(store)).id)
-        counts: list[int] = []
-        for n in range(2, 5):
-            (claim,) = await store.recover(SYSTEM, owner=f"worker-{n}", at=moment(n))
-            counts.append(claim.attempts_without_progress)
-        assert counts == [1, 2, 3]
+        lost = [await store.recover(SYSTEM, owner=f"worker-{n}", at=moment(n)) for n in range(2, 5)]
+        assert [claim.attempts_without_progress for (claim,) in lost] == [1, 2, 3]
         called = ToolCalled(call_id="c", name="t", arguments={})
-        await Pen(store, claim).write(called, progress=True, durable=True)
+        await Pen(store, lost[-1][0]).write(called, progress=True, durable=True)
         (claim,) = await store.recover(SYSTEM, owner="worker-9", at=moment(9))
         assert (claim.attempts_without_progress, claim.run.attempt) == (1, 5)
 

@@ -69,9 +69,10 @@ WHERE r.thread_id = :thread_id AND r.status = 'queued' ORDER BY r.rank, r.n LIMI
 
 ORPHANS = f"""
 SELECT {_CLAIM_COLUMNS} FROM runs r
-WHERE r.status IN ('running', 'waiting') AND r.status = 'running' AND r.owner IS DISTINCT FROM :owner ORDER BY r.n
+WHERE r.n IN (SELECT a.n FROM runs a WHERE a.status IN ('running', 'waiting'))
+    AND r.status = 'running' AND r.owner IS DISTINCT FROM :owner ORDER BY r.n
 """
-"""The first condition is spelt as in the partial index, so that it is used."""
+"""The inner query reads the partial index of active runs alone, so a start does not read every run there ever was."""
 
 IDLE_THREADS = """
 SELECT DISTINCT q.thread_id FROM runs q WHERE q.status = 'queued' AND NOT EXISTS

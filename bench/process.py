@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -30,7 +30,7 @@ def cores() -> tuple[int | None, int | None]:
 
 
 @contextmanager
-def on_core(core: int | None) -> Iterator[None]:
+def on_core(core: int | None) -> Generator[None]:
     """Run this process, and what it starts meanwhile, on one core. What was started stays there."""
     if core is None:
         yield

@@ -36,17 +36,17 @@ def rows(rounds: Sequence[Round], targets: Sequence[str]) -> list[Row]:
             ratios = {
                 target: median(pairs)
                 for target in targets[1:]
-                if (pairs := [_ratio(one, target, yardstick, metric) for one in by_target])
-                and (pairs := [pair for pair in pairs if pair is not None])
+                if (pairs := _ratios(by_target, target, yardstick, metric))
             }
             if figures:
                 found.append(Row(scenario=scenario, metric=metric, figures=figures, ratios=ratios))
     return found
 
 
-def _ratio(one: dict[str, Figures], target: str, yardstick: str, metric: str) -> float | None:
-    mine, other = one.get(target, {}).get(metric), one.get(yardstick, {}).get(metric)
-    return mine / other if mine is not None and other else None
+def _ratios(by_target: Sequence[dict[str, Figures]], target: str, yardstick: str, metric: str) -> list[float]:
+    """Return the ratio of each round that has both."""
+    pairs = [(one.get(target, {}).get(metric), one.get(yardstick, {}).get(metric)) for one in by_target]
+    return [mine / other for mine, other in pairs if mine is not None and other]
 
 
 def table(found: Sequence[Row], targets: Sequence[str]) -> str:

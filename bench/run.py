@@ -17,7 +17,7 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -31,7 +31,7 @@ from bench.chart import chart
 from bench.load import WrongAnswer
 from bench.process import ROOT, cores, fsync_ms, on_core, raise_file_limit, run_once
 from bench.report import Round, as_json, rows, table
-from bench.scenarios import Scenario, full, server_quiet, short, warm_up
+from bench.scenarios import Scenario, full, server_quiet, short, tiny, warm_up
 from bench.servers import TARGETS, Place, Server, model
 
 __all__ = ["main", "measure"]
@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write; 1 if a target answered wrongly or did not start."""
     options = _options(arguments)
     targets = [name for name in TARGETS if name in options.targets.split(",")]
-    scenarios = short() if options.short else full()
+    scenarios = tiny() if options.tiny else short() if options.short else full()
     if options.only:
         scenarios = [
             scenario for scenario in scenarios if any(word in scenario.name for word in options.only)
@@ -54,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not targets or not scenarios:
         sys.stderr.write("nothing to measure: unknown --targets or --only\n")
         return 2
-    return measure(targets, scenarios, options.rounds or (1 if options.short else 3), options.out)
+    return measure(
+        targets, scenarios, options.rounds or (1 if options.short or options.tiny else 3), options.out
+    )
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -62,6 +64,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
         prog="python -m bench.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--short", action="store_true", help="a minute, with few and small scenarios")
+    parser.add_argument("--tiny", action="store_true", help="seconds: only whether the bench works")
     parser.add_argument("--rounds", type=int, default=0, help="default 3, or 1 with --short")
     parser.add_argument(
         "--only", action="append", default=[], help="scenarios whose name has this; may be repeated"
@@ -106,7 +109,9 @@ def _log_ends(folder: Path) -> Iterator[str]:
 
 
 def _about(place: Place, targets: Sequence[str], rounds: int) -> dict[str, Any]:
-    imports = [run_once(["-c", "import pydantic_ai"], place.server_core, place.env)[0] for _ in range(3)]
+    imports = [
+        run_once(["-c", "import pydantic_ai"], place.server_core, place.env)[0] for _ in range(min(3, rounds))
+    ]
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
         "targets": list(targets),
@@ -160,7 +165,7 @@ async def _scenario(scenario: Scenario, server: Server) -> dict[str, float]:
 
 
 @contextlib.contextmanager
-def _running(place: Place, name: str) -> Iterator[Server]:
+def _running(place: Place, name: str) -> Generator[Server]:
     server = TARGETS[name](place)
     try:
         yield server

@@ -11,7 +11,7 @@ from bench.servers import Server
 from bench.tokens import prompt
 from bench.wire import connect, request
 
-__all__ = ["METRICS", "Figures", "Metric", "Scenario", "full", "short", "warm_up"]
+__all__ = ["METRICS", "Figures", "Metric", "Scenario", "full", "short", "tiny", "warm_up"]
 
 Figures = dict[str, float]
 
@@ -224,4 +224,13 @@ def short() -> list[Scenario]:
         _blocking(16, 5.0),
         _streams("1 stream", 1, tokens=100, ramp_s=0, limit_s=10),
         _streams("50 streams", 50, tokens=100, ramp_s=0.5, limit_s=10),
+    ]
+
+
+def tiny() -> list[Scenario]:
+    """Seconds, with figures that say nothing: whether the bench itself works."""
+    return [
+        _blocking(2, 0.3),
+        _streams("2 streams", 2, tokens=10, ramp_s=0, limit_s=10),
+        _replay(100),
     ]

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,7 +115,7 @@ TARGETS: dict[str, Callable[[Place], Server]] = {"bare": _bare, "landline": _lan
 
 
 @contextmanager
-def model(place: Place) -> Iterator[str]:
+def model(place: Place) -> Generator[str]:
     """Run the scripted model on the instrument's core, and yield its base URL."""
     port = free_port()
     process = Process(

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,9 @@ async def ask(run):
 echo = landline.agent(shout, name="echo", description="says it again")
 asker = landline.agent(ask, name="asker")
 """
+
+
+COMMAND = [sys.executable, "-m", "landline.cli.main"]
 
 
 @dataclass
@@ -70,39 +73,42 @@ class Project:
     def process(self, *arguments: str) -> Done:
         """Run a command as a process of its own."""
         done = subprocess.run(
-            self.command(*arguments), cwd=self.folder, capture_output=True, text=True, check=False
+            [*COMMAND, *arguments], cwd=self.folder, capture_output=True, text=True, check=False
         )
         return Done(done.returncode, done.stdout, done.stderr)
-
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "landline.cli.main", *arguments]
 
     def write(self, name: str, text: str) -> str:
         (self.folder / name).write_text(text)
         return name
 
-    @contextmanager
-    def serving(self, *arguments: str) -> Generator[tuple[str, subprocess.Popen[str]]]:
-        """Run a serving command on a free port until the block ends; yields its URL and the process."""
-        port = free_port()
-        process = subprocess.Popen(
-            self.command(*arguments, "--port", str(port)),
-            cwd=self.folder,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
-        url = f"http://127.0.0.1:{port}"
-        try:
-            wait_until_ready(url, process)
-            yield url, process
-        finally:
+    def serving(self, *arguments: str) -> AbstractContextManager[tuple[str, subprocess.Popen[str]]]:
+        """Run a serving command here, see `serving`."""
+        return serving(self.folder, *arguments)
+
+
+@contextmanager
+def serving(folder: Path, *arguments: str) -> Generator[tuple[str, subprocess.Popen[str]]]:
+    """Run a serving command on a free port until the block ends; yields its URL and the process."""
+    port = free_port()
+    process = subprocess.Popen(
+        [*COMMAND, *arguments, "--port", str(port)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        wait_until_ready(url, process)
+        yield url, process
+    finally:
+        if process.poll() is None:
             process.send_signal(signal.SIGTERM)
-            try:
-                process.communicate(timeout=20)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                raise
+        try:
+            process.communicate(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
 
 
 def free_port() -> int:
@@ -116,7 +122,7 @@ def free_port() -> int:
 def wait_until_ready(url: str, process: subprocess.Popen[str]) -> None:
     import time
 
-    end = time.monotonic() + 20
+    end = time.monotonic() + 40
     while time.monotonic() < end:
         if process.poll() is not None:
             pytest.fail(f"the server ended with {process.returncode}: {process.communicate()[0]}")

@@ -11,8 +11,8 @@ import pytest
 
 from landline.cli import remote as module
 from landline.cli.exits import Exit
+from landline.cli.loaded import address_of
 from landline.cli.remote import Remote
-from landline.cli.servers import address_of
 from landline.cli.stops import Stop
 
 pytestmark = pytest.mark.contract("EVT-4")

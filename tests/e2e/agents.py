@@ -25,7 +25,7 @@ async def words(run: PlainRun) -> None:
         if plan["pause_s"] or number % 16 == 0:
             await asyncio.sleep(plan["pause_s"])
         if plan["step_every"] and number % plan["step_every"] == 0:
-            await run.step("count", _count, number)
+            await run.step("count", _count, number, idempotent=True)
 
 
 async def _count(number: int) -> int:

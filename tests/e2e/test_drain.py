@@ -25,7 +25,7 @@ async def test_sigterm_with_100_open_streams_ends_in_2_seconds_and_nobody_misses
 
     async def read(number: int) -> tuple[str, list[Frame], bool]:
         frames: list[Frame] = []
-        async with server.posted("words", {"words": 60, "pause_s": 0.05}) as line:
+        async with server.posted("words", {"words": 30, "pause_s": 0.05}) as line:
             run_id = line.headers["location"].rpartition("/")[2]
             async for frame in line.frames():
                 frames.append(frame)

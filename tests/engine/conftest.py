@@ -1,6 +1,8 @@
 """An engine on a real SQLite file, with scripts as agents, that can be restarted as after a crash."""
 
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,13 @@ class Server:
         return [
             event async for batch in self.core.runs.follow(caller, run_id, after=after) for event in batch
         ]
+
+    async def late_results(self, run_id: str) -> list[tuple[str, bool]]:
+        """Read the side table, which no verb shows yet."""
+        with closing(sqlite3.connect(self.folder / "landline.db")) as connection:
+            return connection.execute(
+                "SELECT call_id, ok FROM late_results l JOIN runs r ON r.n = l.run_n WHERE r.id = ?", [run_id]
+            ).fetchall()
 
     async def get(self, run_id: str) -> Run:
         return await self.core.runs.get(LOCAL, run_id)

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 
@@ -40,8 +40,9 @@ def shop(ledger: Ledger):
             call = ToolCall(call_id=f"c{number}", name="charge", arguments={"n": number})
             try:
                 await turn.line.tool(call, lambda n=number: ledger.charge(str(n)))
-            except OutcomeUnknown:
-                await turn.line.ask(Ask(key=f"unknown:c{number}", kind="approval", prompt="Run it again?"))
+            except OutcomeUnknown as unknown:
+                key = turn.line.unknown_key(unknown.call.call_id)
+                await turn.line.ask(Ask(key=key, kind="approval", prompt="Run it again?"))
         async for item in say("done"):
             yield item
 
@@ -169,7 +170,7 @@ async def test_a_question_survives_a_restart_and_is_answered_once(boot: Boot) ->
     events = await server.ended(run.id)
     assert events[-1].type == "run.waiting"
     async with asyncio.timeout(5):
-        while len(server.core.driver):
+        while len(server.core.driver):  # noqa: ASYNC110 - the driver says nothing when it is empty
             await asyncio.sleep(0)
     await again(server)
     waiting = await server.get(run.id)
@@ -311,3 +312,49 @@ async def test_waiting_for_an_answer_is_part_of_the_message_that_goes_on(boot: B
     events = [json.loads(e.wire) for e in await server.ended(run.id)]
     check_stream(events)
     assert events[-1]["output"] == "2+2? 4!"
+
+
+@pytest.mark.contract("ADP-4")
+async def test_one_approval_allows_one_further_run(boot: Boot) -> None:
+    ledger = Ledger()
+    server = await boot(shop=shop(ledger))
+    run = await server.start()
+    for _ in range(2):
+        await ledger.reached.wait()
+        ledger.reached.clear()
+        await again(server)
+        await server.ended(run.id, after=2)
+        waiting = await server.get(run.id)
+        assert waiting.status == "waiting"
+        answer = Answer(question_id=waiting.questions[0].question_id, approve=True)
+        await server.core.runs.answer(LOCAL, run.id, [answer])
+    ledger.holding.set()
+    await server.ended(run.id, after=(await server.ended(run.id))[-1].seq - 1)
+    assert (await server.get(run.id)).status == "completed"
+    assert ledger.runs == ["1", "2"]
+
+
+@pytest.mark.contract("RUN-5")
+async def test_the_late_end_of_a_thread_is_noted_beside_the_log(boot: Boot) -> None:
+    ended: list[Callable[[bool], None]] = []
+
+    async def threaded(turn: Turn) -> AsyncIterator[Event | Finished]:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            ended.append(turn.line.finishing("call-1"))
+            raise
+        yield Finished(output=None)
+
+    server = await boot(threaded=threaded)
+    run = await server.start()
+    async for batch in server.core.runs.follow(LOCAL, run.id):
+        if any(event.type == "run.started" for event in batch):
+            break
+    await server.core.runs.cancel(LOCAL, run.id)
+    before = await server.ended(run.id)
+    await asyncio.to_thread(ended[0], True)
+    async with asyncio.timeout(5):
+        while not await server.late_results(run.id):  # noqa: ASYNC110 - it is noted from another thread
+            await asyncio.sleep(0)
+    assert await server.ended(run.id) == before

@@ -71,7 +71,7 @@ class World:
         self.cancelled: list[str] = []
         self.following = 0
         self.fail_follow: Exception | None = None
-        self._bell = asyncio.Event()
+        self.bell = asyncio.Event()
 
     # --- the log
 
@@ -89,14 +89,14 @@ class World:
         return new
 
     def ring(self) -> None:
-        self._bell.set()
-        self._bell = asyncio.Event()
+        self.bell.set()
+        self.bell = asyncio.Event()
 
     async def until(self, holds: Callable[[], object]) -> None:
         """Wait until `holds`, looked at whenever something happens."""
         async with asyncio.timeout(10):
             while not holds():
-                await self._bell.wait()
+                await self.bell.wait()
 
     def _fold(self, run_id: str, event: Event) -> None:
         run = self.run_rows[run_id]
@@ -130,12 +130,12 @@ class World:
             ),
         )
 
-    def _own(self, caller: Caller, thing_id: str, rows: dict[str, Any]) -> Any:
+    def own(self, caller: Caller, thing_id: str, rows: dict[str, Any]) -> Any:
         if thing_id not in rows or self.owners.get(thing_id) != caller.user:
             raise NotFound(f"Nothing has the id {thing_id[:64]}.")
         return rows[thing_id]
 
-    def _seen(self, caller: Caller, key: IdempotencyKey | None, made: str | None = None) -> str | None:
+    def recall(self, caller: Caller, key: IdempotencyKey | None, made: str | None = None) -> str | None:
         if key is None:
             return None
         place = (caller.user, key.route, key.key)
@@ -146,7 +146,7 @@ class World:
             return None
         if found[0] != key.body_hash:
             raise Invalid("The key was used with another body.", code="idempotency_mismatch")
-        return found[1]
+        return found[1] if found[1] in self.run_rows | self.thread_rows | self.file_rows else None
 
     def make_thread(self, caller: Caller, agent: str, title: str | None, metadata: dict[str, Any]) -> Thread:
         if agent not in {"notes", "broken"}:
@@ -166,7 +166,7 @@ class FakeRuns:
 
     async def start(self, caller: Caller, request: StartRun) -> Started:
         w = self.w
-        seen = w._seen(caller, request.idempotency)
+        seen = w.recall(caller, request.idempotency)
         if seen:
             return Started(run=w.run_rows[seen], replayed=True)
         if request.settings.get("model") == "unknown":
@@ -174,7 +174,7 @@ class FakeRuns:
         if request.on_busy == "steer" and not request.thread_id:
             raise Unsupported("The agent cannot be steered.")
         if request.thread_id:
-            thread: Thread = w._own(caller, request.thread_id, w.thread_rows)
+            thread: Thread = w.own(caller, request.thread_id, w.thread_rows)
         else:
             thread = w.make_thread(caller, request.agent or "notes", request.title, {})
         active = [r for r in w.run_rows.values() if r.thread_id == thread.id and r.status not in TERMINAL]
@@ -196,7 +196,7 @@ class FakeRuns:
         )  # fmt: skip
         w.message_rows[thread.id].append(message)
         w.started.append(request)
-        w._seen(caller, request.idempotency, run.id)
+        w.recall(caller, request.idempotency, run.id)
         w.write(
             run.id,
             RunCreated(status="running", message_id=message.id, input=request.input or [TextPart(text="")]),
@@ -210,7 +210,7 @@ class FakeRuns:
         self, caller: Caller, run_id: str, *, after: int = 0, live: bool = True
     ) -> AsyncIterator[Sequence[Stamped]]:
         w = self.w
-        w._own(caller, run_id, w.run_rows)
+        w.own(caller, run_id, w.run_rows)
         if after > len(w.logs[run_id]):
             raise Gone("The cursor lies beyond the log.")
         w.following += 1
@@ -218,7 +218,7 @@ class FakeRuns:
         try:
             cursor, asked = after, False
             while True:
-                bell = w._bell
+                bell = w.bell
                 batch = w.logs[run_id][cursor:]
                 if batch:
                     cursor, asked = batch[-1].seq, batch[-1].type == "run.waiting"
@@ -237,7 +237,7 @@ class FakeRuns:
 
     async def cancel(self, caller: Caller, run_id: str) -> Run:
         w = self.w
-        run = w._own(caller, run_id, w.run_rows)
+        run = w.own(caller, run_id, w.run_rows)
         if run.status not in TERMINAL:
             w.cancelled.append(run_id)
             w.write(run_id, RunCancelled(by=caller.user))
@@ -245,7 +245,7 @@ class FakeRuns:
 
     async def answer(self, caller: Caller, run_id: str, answers: Sequence[Answer]) -> AnsweredRun:
         w = self.w
-        run = w._own(caller, run_id, w.run_rows)
+        run = w.own(caller, run_id, w.run_rows)
         if run.status != "waiting":
             raise Conflict("The question is not open any more.", code="question_closed")
         w.write(run_id, RunResumed(attempt=1, reason="answered"))
@@ -253,7 +253,7 @@ class FakeRuns:
         return AnsweredRun(run=w.run_rows[run_id], questions=())
 
     async def get(self, caller: Caller, run_id: str) -> Run:
-        return self.w._own(caller, run_id, self.w.run_rows)
+        return self.w.own(caller, run_id, self.w.run_rows)
 
     async def history(self, caller: Caller, query: RunQuery) -> Page[Run]:
         rows = [r for r in self.w.run_rows.values() if self.w.owners[r.id] == caller.user]
@@ -266,7 +266,7 @@ class FakeRuns:
         self, caller: Caller, thread_id: str, *, after_run: str | None = None
     ) -> AsyncIterator[str]:
         w = self.w
-        w._own(caller, thread_id, w.thread_rows)
+        w.own(caller, thread_id, w.thread_rows)
         seen: set[str] = set()
         for run in w.run_rows.values():
             if (after_run is not None and run.id <= after_run) or (
@@ -274,7 +274,7 @@ class FakeRuns:
             ):
                 seen.add(run.id)
         while True:
-            bell = w._bell
+            bell = w.bell
             for run in list(w.run_rows.values()):
                 if run.thread_id == thread_id and run.id not in seen:
                     seen.add(run.id)
@@ -295,15 +295,15 @@ class FakeThreads:
         metadata: dict[str, Any] | None = None,
         idempotency: IdempotencyKey | None = None,
     ) -> tuple[Thread, bool]:
-        seen = self.w._seen(caller, idempotency)
+        seen = self.w.recall(caller, idempotency)
         if seen:
             return self.w.thread_rows[seen], True
         thread = self.w.make_thread(caller, agent, title, metadata or {})
-        self.w._seen(caller, idempotency, thread.id)
+        self.w.recall(caller, idempotency, thread.id)
         return thread, False
 
     async def get(self, caller: Caller, thread_id: str) -> Thread:
-        return self.w._own(caller, thread_id, self.w.thread_rows)
+        return self.w.own(caller, thread_id, self.w.thread_rows)
 
     async def list(self, caller: Caller, query: ThreadQuery) -> Page[Thread]:
         rows = [t for t in self.w.thread_rows.values() if t.user_id == caller.user]
@@ -312,7 +312,7 @@ class FakeThreads:
         return Page(items=rows[: query.limit], next_cursor="more" if len(rows) > query.limit else None)
 
     async def update(self, caller: Caller, thread_id: str, patch: ThreadPatch) -> Thread:
-        thread = self.w._own(caller, thread_id, self.w.thread_rows)
+        thread = self.w.own(caller, thread_id, self.w.thread_rows)
         fields = {
             name: getattr(patch, name)
             for name in ("title", "metadata", "pinned", "archived", "head_id")
@@ -324,7 +324,7 @@ class FakeThreads:
         return self.w.thread_rows[thread_id]
 
     async def delete(self, caller: Caller, thread_id: str) -> None:
-        self.w._own(caller, thread_id, self.w.thread_rows)
+        self.w.own(caller, thread_id, self.w.thread_rows)
         del self.w.thread_rows[thread_id]
 
     async def fork(
@@ -335,11 +335,11 @@ class FakeThreads:
         message_id: str | None,
         idempotency: IdempotencyKey | None = None,
     ) -> tuple[Thread, bool]:
-        old = self.w._own(caller, thread_id, self.w.thread_rows)
+        old = self.w.own(caller, thread_id, self.w.thread_rows)
         return await self.create(caller, agent=old.agent, title=old.title, idempotency=idempotency)
 
     async def messages(self, caller: Caller, query: MessageQuery) -> Page[Message]:
-        self.w._own(caller, query.thread_id, self.w.thread_rows)
+        self.w.own(caller, query.thread_id, self.w.thread_rows)
         return Page(items=self.w.message_rows[query.thread_id][: query.limit])
 
 
@@ -384,7 +384,7 @@ class FakeFiles:
         idempotency: IdempotencyKey | None = None,
     ) -> tuple[FileInfo, bool]:
         data = b"".join([chunk async for chunk in chunks])
-        seen = self.w._seen(caller, idempotency)
+        seen = self.w.recall(caller, idempotency)
         if seen:
             return self.w.file_rows[seen][0], True
         info = FileInfo(
@@ -396,14 +396,14 @@ class FakeFiles:
             created_at=AT,
         )
         self.w.file_rows[info.id], self.w.owners[info.id] = (info, data), caller.user
-        self.w._seen(caller, idempotency, info.id)
+        self.w.recall(caller, idempotency, info.id)
         return info, False
 
     async def info(self, caller: Caller, file_id: str) -> FileInfo:
-        return self.w._own(caller, file_id, self.w.file_rows)[0]
+        return self.w.own(caller, file_id, self.w.file_rows)[0]
 
     async def read(self, caller: Caller, file_id: str) -> tuple[FileInfo, bytes]:
-        return self.w._own(caller, file_id, self.w.file_rows)
+        return self.w.own(caller, file_id, self.w.file_rows)
 
 
 async def _well() -> dict[str, str | None]:

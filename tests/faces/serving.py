@@ -1,33 +1,31 @@
 """A real server on a free port for tests of the face, in this process."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 
 import uvicorn
-from fastapi import APIRouter, FastAPI
+from fastapi import FastAPI
 from starlette.types import ASGIApp
 
 from landline.faces.native import NativePorts, face
 from landline.web import problems
-from landline.web.docs import DocsRoutes
+from landline.web.docs import docs
 from landline.web.guard import Guard
-from landline.web.route import LandlineRoute, add_routes, assert_declared
+from landline.web.route import assert_declared
 
 
 def build_app(ports: NativePorts) -> tuple[FastAPI, ASGIApp]:
     app = FastAPI(title="Landline", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(face(ports))
-    docs = APIRouter(route_class=LandlineRoute.bound(ports.door))
-    add_routes(docs, DocsRoutes().routes(), tag="docs")
-    app.include_router(docs)
+    app.include_router(docs(ports.door))
     problems.install(app)
     assert_declared(app)
     return app, Guard(app, door=ports.door)
 
 
 @asynccontextmanager
-async def served(app: ASGIApp) -> AsyncIterator[str]:
+async def served(app: ASGIApp) -> AsyncGenerator[str]:
     """Serve `app` on a free port of the loopback and yield its address, host and port."""
     config = uvicorn.Config(
         app, host="127.0.0.1", port=0, log_level="warning", ws="websockets-sansio", lifespan="off",

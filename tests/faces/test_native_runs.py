@@ -241,8 +241,14 @@ async def test_a_waiting_run_is_in_the_inbox_and_goes_on_when_answered(
     assert read_frames((await client.get(f"{url}/events")).text)[-1].event == "run.waiting"
     (found,) = (await client.get("/api/v1/approvals")).json()["items"]
     assert found["question_id"] == asked.question_id
-    for body in ({}, {"answers": []}, {"answers": [{"approve": True}]}, {"answers": [{"question_id": "q", "approve": "yes"}]},
-                 {"answers": [{"question_id": "q"}, {"question_id": "q"}]}):  # fmt: skip
+    misfits: list[Any] = [
+        {},
+        {"answers": []},
+        {"answers": [{"approve": True}]},
+        {"answers": [{"question_id": "q", "approve": "yes"}]},
+        {"answers": [{"question_id": "q"}, {"question_id": "q"}]},
+    ]
+    for body in misfits:
         assert (await client.post(f"{url}/answers", json=body)).status_code == 422
     given = {"answers": [{"question_id": asked.question_id, "approve": True}]}
     assert (await client.post(f"{url}/answers", json=given)).json()["status"] == "completed"

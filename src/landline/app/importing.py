@@ -9,8 +9,6 @@ from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
 
-__all__ = ["Source", "blame", "import_target"]
-
 _FOREIGN = (
     *{Path(sysconfig.get_path(key)).resolve() for key in ("stdlib", "platstdlib", "purelib", "platlib")},
     Path(__file__).resolve().parents[1],
@@ -79,7 +77,7 @@ def _import_file(path: Path, name: str) -> ModuleType:
     sys.modules[name] = module
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException:  # as import does: a module that failed is not there
         sys.modules.pop(name, None)
         raise
     return module

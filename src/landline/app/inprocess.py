@@ -19,8 +19,6 @@ from landline.model.runs import Answer
 from landline.ports.runs import StartRun
 from landline.ports.store import RunQuery
 
-__all__ = ["InProcess", "in_process"]
-
 
 class InProcess:
     """The local user's line into an instance of this process."""

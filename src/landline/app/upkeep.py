@@ -13,17 +13,6 @@ from landline.model.callers import SYSTEM
 from landline.model.times import iso
 from landline.ports.store import KeyRow
 
-__all__ = [
-    "KeyOrder",
-    "add_key",
-    "broken_invariants",
-    "has_key",
-    "keys",
-    "prepare_database",
-    "refuse_open_bind",
-    "revoke_key",
-]
-
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class KeyOrder:

@@ -17,8 +17,6 @@ from landline.app.faults import SetupError
 if TYPE_CHECKING:
     from landline.app.settings import Settings
 
-__all__ = ["Check", "all_checks"]
-
 LEAST_PYTHON = (3, 11)
 LEAST_SQLITE = (3, 35)
 """RETURNING, which the statements use, is there from 3.35 on."""

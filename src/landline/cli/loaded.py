@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from landline.app.loading import Loaded
     from landline.app.settings import Settings
 
-__all__ = ["DEMO", "load", "only_agent", "settings_of"]
-
 DEMO = "demo"
 """The target that stands for the built-in agents."""
 
@@ -24,6 +22,14 @@ def settings_of(options: Mapping[str, Any]) -> "Settings":
     from landline.app.settings import load_settings
 
     return load_settings(options)
+
+
+def address_of(settings: "Settings") -> str:
+    """Return the URL of the server that the settings mean."""
+    if settings.url:
+        return settings.url.rstrip("/")
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - where to call, not bind
+    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
 def load(targets: Sequence[str], settings: "Settings") -> "list[Loaded]":

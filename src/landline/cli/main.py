@@ -17,7 +17,7 @@ def main() -> None:
 
     try:
         app(prog_name="landline")
-    except Exception as error:
+    except Exception as error:  # what the owner can mend is said in four lines, the rest keeps its traceback
         if (problem := explain(error)) is None:
             raise
         warn(problem)

@@ -5,24 +5,6 @@ from typing import Annotated
 
 import typer
 
-__all__ = [
-    "Agent",
-    "ApiKey",
-    "AsJson",
-    "Data",
-    "DatabaseUrl",
-    "Grace",
-    "Host",
-    "Limit",
-    "LogLevel",
-    "Open",
-    "Port",
-    "Targets",
-    "Thread",
-    "Url",
-    "Workers",
-]
-
 Targets = Annotated[
     list[str] | None,
     typer.Argument(

@@ -5,8 +5,6 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeVar
 
-__all__ = ["printable", "say", "show", "show_json", "table"]
-
 T = TypeVar("T")
 
 

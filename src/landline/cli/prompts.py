@@ -6,8 +6,6 @@ import signal
 import sys
 from collections.abc import Callable
 
-__all__ = ["Typed"]
-
 CHUNK = 65536
 
 

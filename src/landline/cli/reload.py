@@ -17,8 +17,6 @@ from typing import Any
 from landline.cli.exits import Exit
 from landline.cli.output import say
 
-__all__ = ["as_arguments", "serve_with_reload"]
-
 SETTINGS_FILES = frozenset({".env", "landline.toml", "pyproject.toml"})
 LEAVES_S = 60.0
 POLL_MS = 300
@@ -26,12 +24,14 @@ POLL_MS = 300
 
 def as_arguments(targets: Sequence[str], options: Mapping[str, Any]) -> list[str]:
     """Write options back as they are given on a command line; `grace_s` is `--grace` there."""
-    given = {
-        name.removesuffix("_s").replace("_", "-"): value
-        for name, value in options.items()
-        if value is not None
-    }
-    return [*targets, *(f"--{name}={value}" for name, value in given.items())]
+    written = list(targets)
+    for name, value in options.items():
+        option = name.removesuffix("_s").replace("_", "-")
+        if isinstance(value, bool):
+            written.append(f"--{option}" if value else f"--no-{option}")
+        elif value is not None:
+            written.append(f"--{option}={value}")
+    return written
 
 
 def serve_with_reload(arguments: Sequence[str], folder: Path) -> int:

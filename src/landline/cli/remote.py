@@ -9,13 +9,11 @@ from typing import TYPE_CHECKING, Any, cast
 import httpx
 
 from landline.cli.exits import Exit
-from landline.cli.servers import address_of
+from landline.cli.loaded import address_of
 from landline.cli.stops import Stop
 
 if TYPE_CHECKING:
     from landline.app.settings import Settings
-
-__all__ = ["Remote", "remote"]
 
 FINAL = frozenset({"completed", "failed", "cancelled"})
 FINAL_EVENTS = frozenset(f"run.{status}" for status in FINAL)

@@ -8,8 +8,6 @@ from typer.core import TyperCommand, TyperGroup
 
 from landline import __version__
 
-__all__ = ["COMMANDS", "app"]
-
 COMMANDS = {
     "demo": "Serve the built-in demo agents; needs no key and no network.",
     "dev": "Serve agents, reload on changes, open the browser.",

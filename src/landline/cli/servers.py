@@ -7,18 +7,7 @@ from typing import TYPE_CHECKING, Any
 from landline.cli.loaded import settings_of
 
 if TYPE_CHECKING:
-    from landline.app.settings import Settings
     from landline.cli.remote import Remote
-
-__all__ = ["address_of", "ask"]
-
-
-def address_of(settings: "Settings") -> str:
-    """Return the URL of the server that the settings mean."""
-    if settings.url:
-        return settings.url.rstrip("/")
-    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)  # noqa: S104 - where to call, not bind
-    return f"http://[{host}]:{settings.port}" if ":" in host else f"http://{host}:{settings.port}"
 
 
 def ask(url: str | None, api_key: str | None, call: "Callable[[Remote], Awaitable[Any]]") -> Any:

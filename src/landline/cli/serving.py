@@ -6,16 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from landline import __version__
 from landline.cli.exits import Exit
-from landline.cli.loaded import load, settings_of
+from landline.cli.loaded import address_of, load, settings_of
 from landline.cli.output import say
-from landline.cli.servers import address_of
 from landline.cli.stops import Stop
 
 if TYPE_CHECKING:
     from landline.app.loading import Loaded
     from landline.app.settings import Settings
-
-__all__ = ["serve_targets"]
 
 
 def serve_targets(targets: Sequence[str], options: Mapping[str, Any]) -> int:

@@ -8,8 +8,6 @@ import sys
 from landline.app.faults import SetupError
 from landline.cli.exits import Exit
 
-__all__ = ["Stop", "explain", "warn"]
-
 REFUSALS = frozenset({"workers_need_postgresql"})
 """Codes of settings that are right as such and cannot work together."""
 

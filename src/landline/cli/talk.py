@@ -9,8 +9,6 @@ from typing import Any, Protocol
 from landline.cli.exits import Exit
 from landline.cli.output import printable, say, show_json
 
-__all__ = ["ENDED", "Peer", "Shown", "exit_code_of", "show_events", "show_text"]
-
 ENDED = {
     "run.completed": Exit.OK,
     "run.failed": Exit.FAILURE,

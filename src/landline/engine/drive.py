@@ -250,6 +250,7 @@ class Driver:
             files=self._files,
             store=self._store,
             clock=self._clock,
+            tasks=self._tasks,
         )
         fold = segment.fold
         if fold.attempt == 0:

@@ -98,6 +98,7 @@ class Fold:
         self.attempt = 0
         self.last_type: str | None = None
         self._loose: list[Part] = []
+        self._homes: dict[str, list[Part]] = {}
         for stamped in events:
             event = stamped.event()
             if isinstance(event, Event):
@@ -125,14 +126,15 @@ class Fold:
             case ToolCalled(call_id=id_, name=name, arguments=arguments):
                 self.tools[id_] = ToolState(name=name, arguments=arguments)
                 self._loose.append(ToolCallPart(call_id=id_, name=name, arguments=arguments))
+                self._homes[id_] = self._loose
             case ToolCompleted(call_id=id_, result=result):
                 tool = self.tools[id_]
                 tool.done, tool.result = True, result
-                self._loose.append(ToolResultPart(call_id=id_, name=tool.name, result=result))
+                self._homes[id_].append(ToolResultPart(call_id=id_, name=tool.name, result=result))
             case ToolFailed(call_id=id_, error=error):
                 tool = self.tools[id_]
                 tool.done, tool.error = True, error
-                self._loose.append(ToolResultPart(call_id=id_, name=tool.name, error=error.message))
+                self._homes[id_].append(ToolResultPart(call_id=id_, name=tool.name, error=error.message))
             case SourceAdded(message_id=id_, title=title, url=url, quote=quote):
                 self.messages[id_].after.append(SourcePart(title=title, url=url, quote=quote))
             case FileAdded(message_id=id_, file_id=file_id, name=name, media_type=media_type):
@@ -159,7 +161,10 @@ class Fold:
         dropped = self.messages.pop(message_id, None)
         if dropped is not None:
             # What tools did stays true when the text around it is taken back.
-            self._loose = dropped.before + self._loose
+            kept, later = dropped.before, self._loose
+            kept += later
+            self._homes = {id_: kept if home is later else home for id_, home in self._homes.items()}
+            self._loose = kept
 
     @property
     def open_message(self) -> MessageState | None:

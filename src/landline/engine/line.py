@@ -4,14 +4,17 @@ The journal is the log: a tool's intent is on disk before the tool runs, its res
 stored in an earlier segment is given back instead of being done again.
 """
 
+import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
 import msgspec
 
-from landline.engine.log import Fenced, RunLog
+from landline.engine.log import RunLog
+from landline.engine.loop import Tasks
 from landline.model.callers import Caller
 from landline.model.errors import ErrorInfo
 from landline.model.events import Event, QuestionAsked, ToolCalled, ToolCompleted, ToolFailed
@@ -41,6 +44,7 @@ class RunLine:
         files: Files,
         store: Store,
         clock: Clock,
+        tasks: Tasks,
     ) -> None:
         self.last_activity = clock.steady()
         self.stopping = False
@@ -49,7 +53,7 @@ class RunLine:
         self.unstoppable: set[str] = set()
         self._run_log, self._fold, self._clock = run_log, run_log.fold, clock
         self._records, self._answers = dict(records), answers
-        self._caller, self._files, self._store = caller, files, store
+        self._caller, self._files, self._store, self._tasks = caller, files, store, tasks
         self._inherited = {call_id for call_id, tool in run_log.fold.tools.items() if not tool.done}
         self._replayable = [message.id for message in run_log.fold.messages.values()]
 
@@ -84,8 +88,8 @@ class RunLine:
                 raise ToolRaised(state.error.code, state.error.message)
             return state.result
         if state is not None and call.call_id in self._inherited:
-            if not call.idempotent and not self._allowed_again(call.call_id):
-                raise OutcomeUnknown(call)
+            if not call.idempotent:
+                await self._allow_again(call)
             self._inherited.discard(call.call_id)
         else:
             self.add(ToolCalled(call_id=call.call_id, name=call.name, arguments=call.arguments))
@@ -104,7 +108,6 @@ class RunLine:
         except (
             Exception
         ) as error:  # the tool is the user's code: whatever it raises is recorded and passed on
-            await self._late(call.call_id, ok=False)
             said = failure(error) if failure else None
             code, message = said or ("tool_error", f"The tool {call.name} failed.")
             if said is None:
@@ -115,22 +118,25 @@ class RunLine:
         finally:
             self.tools_running -= 1
             self.last_activity = self._clock.steady()
-        await self._late(call.call_id, ok=True)
         self.add(ToolCompleted(call_id=call.call_id, result=result))
         await self._run_log.durable()
         return result
 
-    async def _late(self, call_id: str, *, ok: bool) -> None:
-        """A tool that ended after its run was closed goes to the side table, never to the log."""
-        self.unstoppable.discard(call_id)
-        if self._run_log.closed:
-            at = iso(self._clock.now())
-            await self._store.late_result(self._caller, self._run_log.run_id, call_id, ok=ok, at=at)
-            raise Fenced
+    async def _allow_again(self, call: ToolCall) -> None:
+        """Use an approval up, on disk, before the call runs again. Raises OutcomeUnknown without one."""
+        answer = self.answer_to(self.unknown_key(call.call_id))
+        if answer is None or not answer.approve:
+            raise OutcomeUnknown(call)
+        self.record(f"again:{call.call_id}", b"%d" % (self._runs_again(call.call_id) + 1))
+        await self._run_log.durable()
 
-    def _allowed_again(self, call_id: str) -> bool:
-        answer = self.answer_to(f"unknown:{call_id}")
-        return answer is not None and bool(answer.approve)
+    def _runs_again(self, call_id: str) -> int:
+        return int(self._records.get(f"again:{call_id}", b"0"))
+
+    def unknown_key(self, call_id: str) -> str:
+        """Return the key for asking about a call of unknown outcome; see the port."""
+        runs = self._runs_again(call_id)
+        return f"unknown:{call_id}:{runs}" if runs else f"unknown:{call_id}"
 
     async def ask(self, *asks: Ask) -> list[Answer]:
         """Return all answers, or ask what is not asked yet and end the segment."""
@@ -191,9 +197,21 @@ class RunLine:
         message = self._fold.messages[self._replayable[ordinal]]
         return message.id, message.text, message.complete
 
-    def finishing(self, call_id: str) -> None:
-        """Note a call whose thread cannot be stopped."""
+    def finishing(self, call_id: str) -> Callable[[bool], None]:
+        """Note a call whose thread cannot be stopped; its late end goes to the side table, never to the log."""
         self.unstoppable.add(call_id)
+        loop = asyncio.get_running_loop()
+
+        def ended(ok: bool) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody is there to note it
+                loop.call_soon_threadsafe(self._note_late, call_id, ok)
+
+        return ended
+
+    def _note_late(self, call_id: str, ok: bool) -> None:
+        at = iso(self._clock.now())
+        work = self._store.late_result(self._caller, self._run_log.run_id, call_id, ok=ok, at=at)
+        self._tasks.spawn(work, name=f"late end of {call_id}")
 
     async def read_file(self, file_id: str) -> tuple[str, str, bytes]:
         """Return one of the caller's files."""

@@ -244,9 +244,9 @@ class Log:
             try:
                 return await self._store.append(batches)
             except StorageFailed as error:
-                logger.error(
+                logger.warning(
                     "the store refused a commit of %d runs, trying again: %s", len(batches), error.detail
-                )  # noqa: TRY400 - expected, the detail says all
+                )
                 await self._clock.sleep(RETRY_S)
             except Exception:
                 logger.exception("a commit of %d runs broke", len(batches))

@@ -110,7 +110,7 @@ class Suspended(BaseException):
 class OutcomeUnknown(Exception):
     """The tool was called before a crash, nobody knows whether it ran to its end, and it may not run twice.
 
-    The adapter asks a human (`Line.ask` with the key `unknown:<call_id>`); an approval lets `Line.tool` run it again.
+    The adapter asks a human (`Line.ask` under `Line.unknown_key`); an approval lets `Line.tool` run it again, once.
     """
 
     def __init__(self, call: ToolCall) -> None:
@@ -170,6 +170,13 @@ class Line(Protocol):
         """Return the answer to the question asked under `key`, or None when it was not asked or is open."""
         ...
 
+    def unknown_key(self, call_id: str) -> str:
+        """Return the key under which to ask whether a call of unknown outcome may run again.
+
+        It is another one after each further run, so that one approval allows one run.
+        """
+        ...
+
     def recorded(self, key: str) -> bytes | None:
         """Return what `record` kept under `key`, in this segment or an earlier one."""
         ...
@@ -182,8 +189,11 @@ class Line(Protocol):
         """Return (message id, text so far, complete) of the assistant message number `ordinal` (from 0) that counts."""
         ...
 
-    def finishing(self, call_id: str) -> None:
-        """Say that the call's code runs in a thread that cannot be stopped (RUN-5)."""
+    def finishing(self, call_id: str) -> Callable[[bool], None]:
+        """Say that the call's code runs in a thread that cannot be stopped (RUN-5).
+
+        What is returned is called, from any thread, when it has ended after all: with whether it ended well.
+        """
         ...
 
     async def read_file(self, file_id: str) -> tuple[str, str, bytes]:

@@ -63,6 +63,7 @@ class MemoryLine:
         self.questions: dict[str, Ask] = {}
         self.answers: dict[str, Answer] = {}
         self.unstoppable: set[str] = set()
+        self.late: dict[str, bool] = {}
         self.files = dict(files or {})
         self.stopping = False
         self.dead = False
@@ -108,9 +109,11 @@ class MemoryLine:
         if isinstance(ended, ToolFailed):
             raise ToolRaised(ended.error.code, ended.error.message)
         if call.call_id in self._inherited:
-            allowed = self.answer_to(f"unknown:{call.call_id}")
-            if not call.idempotent and not (allowed and allowed.approve):
-                raise OutcomeUnknown(call)
+            allowed = self.answer_to(self.unknown_key(call.call_id))
+            if not call.idempotent:
+                if not (allowed and allowed.approve):
+                    raise OutcomeUnknown(call)
+                self.records[f"again:{call.call_id}"] = b"%d" % (self._runs_again(call.call_id) + 1)
             self._inherited.discard(call.call_id)
         else:
             self._add(ToolCalled(call_id=call.call_id, name=call.name, arguments=call.arguments))
@@ -125,6 +128,14 @@ class MemoryLine:
             raise
         self._add(ToolCompleted(call_id=call.call_id, result=result))
         return result
+
+    def unknown_key(self, call_id: str) -> str:
+        """Return the key for asking about a call of unknown outcome."""
+        runs = self._runs_again(call_id)
+        return f"unknown:{call_id}:{runs}" if runs else f"unknown:{call_id}"
+
+    def _runs_again(self, call_id: str) -> int:
+        return int(self.records.get(f"again:{call_id}", b"0"))
 
     def _ended(self, call_id: str) -> Event | None:
         ends = (event for event in reversed(self.events) if isinstance(event, ToolCompleted | ToolFailed))
@@ -179,9 +190,10 @@ class MemoryLine:
         """Return the message number `ordinal` that an earlier segment began."""
         return self._replayable[ordinal] if ordinal < len(self._replayable) else None
 
-    def finishing(self, call_id: str) -> None:
-        """Note a call whose thread cannot be stopped."""
+    def finishing(self, call_id: str) -> Callable[[bool], None]:
+        """Note a call whose thread cannot be stopped; how it ended after all goes to `late`."""
         self.unstoppable.add(call_id)
+        return lambda ok: self.late.__setitem__(call_id, ok)
 
     async def read_file(self, file_id: str) -> tuple[str, str, bytes]:
         """Return a file given to the constructor."""

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
+from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 
 from landline.model.errors import NotFound
-from landline.web.route import Entry, public
+from landline.web.door import Door
+from landline.web.route import Entry, LandlineRoute, add_routes, public
 
-__all__ = ["DocsRoutes"]
+__all__ = ["docs"]
 
 _ASSETS: Final = {
     "swagger-ui-bundle.js": "text/javascript",
@@ -19,7 +21,7 @@ _ASSETS: Final = {
     "favicon.png": "image/png",
 }
 _POLICY: Final = (
-    "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self' data:; "
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; font-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 )
 # Every address is relative, so that the page works below any mount.
@@ -42,7 +44,14 @@ _START: Final = """SwaggerUIBundle({
 """
 
 
-class DocsRoutes:
+def docs(door: Door) -> APIRouter:
+    """Return the document and its page as a router; the app itself is made with `openapi_url=None`."""
+    router = APIRouter(route_class=LandlineRoute.bound(door))
+    add_routes(router, _DocsRoutes().routes(), tag="docs")
+    return router
+
+
+class _DocsRoutes:
     """The handlers, and the table that says where they are; for an app of its own, not for a host's."""
 
     @public

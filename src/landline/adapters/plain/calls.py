@@ -134,7 +134,7 @@ class Calls:
                 result = await tape.line.tool(call, run, failure=failure)
         except OutcomeUnknown:
             raise
-        except Exception as error:
+        except Exception as error:  # the call's own code failed, now or in an earlier segment
             tape.check()
             if not ran:
                 await tape.replay_inside(call.call_id)
@@ -153,7 +153,7 @@ class Calls:
         await tape.speech.forget_the_rest()
         answer = await tape.ask(
             Ask(
-                key=f"unknown:{call.call_id}",
+                key=tape.line.unknown_key(call.call_id),
                 kind="approval",
                 prompt=(
                     f"The server stopped while {call.name} was running. It may or may not have done its work. "

@@ -62,15 +62,19 @@ async def in_thread(work: Work, call_id: str, line: Line) -> Any:
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[_Outcome] = loop.create_future()
 
+    late: list[Callable[[bool], None]] = []
+
     def settle(outcome: _Outcome) -> None:
         if not ended.done():
             ended.set_result(outcome)
+        for tell in late:
+            tell(outcome.error is None)
 
     _start(work, lambda outcome: loop.call_soon_threadsafe(settle, outcome))
     try:
         outcome = await ended
     except asyncio.CancelledError:
-        line.finishing(call_id)
+        late.append(line.finishing(call_id))
         raise
     return outcome.get()
 
@@ -113,6 +117,7 @@ class Portal:
         self._lock = threading.Lock()
         self._waiting: set[SimpleQueue[_Outcome | _Work]] = set()
         self._closed = False
+        self._late: dict[object, Callable[[bool], None]] = {}
 
     async def run(self, work: Work, call_id: str) -> Any:
         """Run the function in a thread of its own and serve what it asks until it ends."""
@@ -155,6 +160,8 @@ class Portal:
                 self._waiting.discard(inbox)
 
     def _post(self, item: _Call | _Ended) -> None:
+        if isinstance(item, _Ended) and (tell := self._late.pop(item.token, None)) is not None:
+            tell(item.outcome.error is None)
         try:
             self._loop.call_soon_threadsafe(self._asked.put_nowait, item)
         except RuntimeError:
@@ -166,7 +173,8 @@ class Portal:
             try:
                 item = await self._asked.get()
             except asyncio.CancelledError:
-                self._line.finishing(call_id)  # the thread is in the user's code, not waiting for us
+                # The thread is in the user's code, not waiting for us.
+                self._late[token] = self._line.finishing(call_id)
                 raise
             if isinstance(item, _Ended):
                 self._ended[item.token] = item.outcome

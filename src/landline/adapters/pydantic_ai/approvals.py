@@ -3,15 +3,16 @@
 from collections.abc import Mapping
 from typing import Any, cast
 
-from landline.adapters.pydantic_ai.journal import Journal
-from landline.model.errors import Unsupported
-from landline.model.runs import Answer
-from landline.ports.adapter import Ask, ToolPolicy, Turn
 from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.capabilities.abstract import CapabilityOrdering
 from pydantic_ai.exceptions import ToolFailed
 from pydantic_ai.messages import ToolCallPart
 from pydantic_ai.tools import DeferredToolRequests, DeferredToolResults, RunContext, ToolApproved, ToolDenied
+
+from landline.adapters.pydantic_ai.journal import Journal
+from landline.model.errors import Unsupported
+from landline.model.runs import Answer
+from landline.ports.adapter import Ask, ToolPolicy, Turn
 
 __all__ = ["Approvals"]
 

@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pydantic import TypeAdapter
-
-from landline.model.callers import Caller
-from landline.model.errors import Conflict
 from pydantic_ai.conversation_store import (
     ConversationConflict,
     ConversationEntry,
     ConversationRecord,
     ConversationStore,
 )
+
+from landline.model.callers import Caller
+from landline.model.errors import Conflict
 
 __all__ = ["Document", "DocumentWrite", "Documents", "LandlineConversationStore"]
 

@@ -4,15 +4,15 @@ from typing import Any, cast
 
 import pydantic_core
 from pydantic import PydanticUserError
+from pydantic_ai.exceptions import UserError
+from pydantic_ai.models import Model
+from pydantic_ai.tools import Tool
+from pydantic_ai.toolsets import AbstractToolset
 
 from landline.adapters.pydantic_ai.turn import SETTINGS
 from landline.model.agents import AgentInfo, ToolInfo
 from landline.model.ids import fingerprint
 from landline.ports.adapter import Adapter, AgentSpec, ToolPolicy
-from pydantic_ai.exceptions import UserError
-from pydantic_ai.models import Model
-from pydantic_ai.tools import Tool
-from pydantic_ai.toolsets import AbstractToolset
 
 __all__ = ["describe"]
 

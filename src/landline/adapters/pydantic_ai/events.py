@@ -8,6 +8,17 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pydantic_core
+from pydantic_ai.messages import (
+    ModelResponse,
+    PartDeltaEvent,
+    PartStartEvent,
+    TextPart,
+    TextPartDelta,
+    ThinkingPart,
+    ThinkingPartDelta,
+    ToolCallPart,
+    ToolCallPartDelta,
+)
 
 from landline.adapters.pydantic_ai.partial import NOTHING, Outputs, Shape
 from landline.model.events import (
@@ -21,17 +32,6 @@ from landline.model.events import (
     TextDelta,
 )
 from landline.model.ids import new_id
-from pydantic_ai.messages import (
-    ModelResponse,
-    PartDeltaEvent,
-    PartStartEvent,
-    TextPart,
-    TextPartDelta,
-    ThinkingPart,
-    ThinkingPartDelta,
-    ToolCallPart,
-    ToolCallPartDelta,
-)
 
 __all__ = ["Speech"]
 

@@ -2,9 +2,10 @@
 
 from typing import cast
 
-from landline.model.errors import AgentFailed
 from pydantic_ai import exceptions as errors
 from pydantic_ai.messages import ModelResponse
+
+from landline.model.errors import AgentFailed
 
 __all__ = ["agent_failed", "check_whole"]
 

@@ -11,24 +11,6 @@ from dataclasses import replace
 from typing import Any
 
 import pydantic_core
-
-from landline.adapters.pydantic_ai.failures import check_whole
-from landline.adapters.pydantic_ai.records import (
-    SETTLED,
-    as_it_was,
-    doubt,
-    dump_deferral,
-    failure_of,
-    load_deferral,
-    load_response,
-    provider_tools,
-    refused,
-    text_of_return,
-    usage_of,
-)
-from landline.adapters.pydantic_ai.results import dump_result, load_result
-from landline.adapters.pydantic_ai.threads import ToolThreads
-from landline.ports.adapter import Ask, OutcomeUnknown, ToolCall, ToolPolicy, ToolRaised, Turn
 from pydantic_ai import Agent
 from pydantic_ai.capabilities import AbstractCapability, UseThreadExecutor
 from pydantic_ai.capabilities.abstract import CapabilityOrdering, leaf_capabilities
@@ -48,6 +30,24 @@ from pydantic_ai.messages import (
 )
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import RunContext, ToolDefinition
+
+from landline.adapters.pydantic_ai.failures import check_whole
+from landline.adapters.pydantic_ai.records import (
+    SETTLED,
+    as_it_was,
+    doubt,
+    dump_deferral,
+    failure_of,
+    load_deferral,
+    load_response,
+    provider_tools,
+    refused,
+    text_of_return,
+    usage_of,
+)
+from landline.adapters.pydantic_ai.results import dump_result, load_result
+from landline.adapters.pydantic_ai.threads import ToolThreads
+from landline.ports.adapter import Ask, OutcomeUnknown, ToolCall, ToolPolicy, ToolRaised, Turn
 
 __all__ = ["Journal"]
 
@@ -173,13 +173,13 @@ class Journal(AbstractCapability[Any]):
         try:
             shown = await self._line.tool(tool, run, failure=failure_of)
         except OutcomeUnknown:
-            self._doubtful.append(doubt(tool))
+            self._doubtful.append(doubt(tool, key=self._line.unknown_key(key)))
             return None  # never reaches the model: `doubtful` is asked before the next step
         except ToolRaised as raised:
             raise as_it_was(raised) from raised
         except asyncio.CancelledError:
             if threads.running:
-                self._line.finishing(key)
+                threads.late = self._line.finishing(key)
             raise
         return load_result(shown, self._line.recorded(f"tool:{key}"))
 
@@ -195,7 +195,7 @@ class Journal(AbstractCapability[Any]):
         return key
 
     def _given_up(self, key: str) -> bool:
-        answer = self._line.answer_to(f"unknown:{key}")
+        answer = self._line.answer_to(self._line.unknown_key(key))
         return answer is not None and not answer.approve
 
     async def _give_up(self, key: str, call: ToolCallPart) -> Any:

@@ -11,11 +11,6 @@ from dataclasses import replace
 from typing import Any, cast
 
 import pydantic_core
-from typing_extensions import TypeIs
-
-from landline.model import messages as shown
-from landline.model.errors import NotFound
-from landline.ports.adapter import Line
 from pydantic_ai.messages import (
     BinaryContent,
     ModelMessage,
@@ -29,6 +24,11 @@ from pydantic_ai.messages import (
     UserContent,
     UserPromptPart,
 )
+from typing_extensions import TypeIs
+
+from landline.model import messages as shown
+from landline.model.errors import NotFound
+from landline.ports.adapter import Line
 
 __all__ = ["FRAMEWORK", "VERSION", "dump_native", "history_of", "prompt_of"]
 

@@ -5,10 +5,6 @@ from typing import Any, cast
 
 import pydantic_core
 from pydantic import ValidationError
-
-from landline.adapters.pydantic_ai.results import dump_result
-from landline.model.events import Event, ToolCalled, ToolCompleted, UsageReported
-from landline.ports.adapter import Ask, ToolCall, ToolRaised
 from pydantic_ai.exceptions import (
     ApprovalRequired,
     CallDeferred,
@@ -25,6 +21,10 @@ from pydantic_ai.messages import (
     ToolCallPart,
     ToolReturnPart,
 )
+
+from landline.adapters.pydantic_ai.results import dump_result
+from landline.model.events import Event, ToolCalled, ToolCompleted, UsageReported
+from landline.ports.adapter import Ask, ToolCall, ToolRaised
 
 __all__ = [
     "SETTLED",
@@ -142,10 +142,10 @@ def load_deferral(stored: bytes) -> ApprovalRequired | CallDeferred:
     return CallDeferred(kept["metadata"], kind=kept["kind"])
 
 
-def doubt(tool: ToolCall) -> Ask:
+def doubt(tool: ToolCall, *, key: str) -> Ask:
     """Return the question about a call whose outcome nobody knows."""
     return Ask(
-        key=f"unknown:{tool.call_id}",
+        key=key,
         kind="approval",
         prompt=(
             f"The server stopped while the tool {tool.name} was running. It may or may not have done its work. "

@@ -4,7 +4,6 @@ from typing import Any, cast
 
 import pydantic_core
 from pydantic import TypeAdapter
-
 from pydantic_ai.messages import BinaryContent, ToolReturn, ToolReturnContent
 
 __all__ = ["dump_result", "load_result", "plain"]

@@ -28,6 +28,8 @@ class ToolThreads(Executor):
 
     def __init__(self) -> None:
         self._running = 0
+        self.late: Callable[[bool], None] | None = None
+        """Called when the code ends after its run was cancelled."""
 
     @property
     def running(self) -> bool:
@@ -45,14 +47,19 @@ class ToolThreads(Executor):
             try:
                 result = fn(*args, **kwargs)
             except BaseException as error:  # noqa: BLE001 - it belongs to whoever awaits the future
-                self._running -= 1
+                self._end(ok=False)
                 future.set_exception(error)
             else:
-                self._running -= 1
+                self._end(ok=True)
                 future.set_result(result)
 
         _start(job)
         return future
+
+    def _end(self, *, ok: bool) -> None:
+        self._running -= 1
+        if self.late is not None:
+            self.late(ok)
 
 
 def _start(job: Callable[[], None]) -> None:

@@ -8,6 +8,10 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 from msgspec import Raw
+from pydantic_ai import Agent
+from pydantic_ai.messages import FunctionToolResultEvent
+from pydantic_ai.run import AgentRun
+from pydantic_ai.settings import ModelSettings
 
 from landline.adapters.pydantic_ai.approvals import Approvals
 from landline.adapters.pydantic_ai.events import Speech
@@ -20,10 +24,6 @@ from landline.model.errors import LandlineError, Unsupported
 from landline.model.events import Event
 from landline.model.messages import Native
 from landline.ports.adapter import Finished, Turn
-from pydantic_ai import Agent
-from pydantic_ai.messages import FunctionToolResultEvent
-from pydantic_ai.run import AgentRun
-from pydantic_ai.settings import ModelSettings
 
 __all__ = ["SETTINGS", "run_turn"]
 

@@ -42,7 +42,7 @@ class LocalVault:
             async for chunk in chunks:
                 await _on_disk(upload.feed, chunk)
             name = await _on_disk(upload.keep)
-        except BaseException:
+        except BaseException:  # also a client that goes away: nothing may be left of half a file
             upload.drop()
             raise
         return name, upload.size, upload.head

@@ -38,7 +38,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
-    except BaseException:
+    except BaseException:  # whatever it was, the file must not stay open
         connection.close()
         raise
     return connection

@@ -108,6 +108,7 @@ def _matching(text: str, parameters: dict[str, Any]) -> str:
     parameters["match"] = " ".join(f'"{word}"*' for word in words)
     in_title: list[str] = []
     for number, word in enumerate(words):
-        in_title.append(f"t.title LIKE :word_{number}")
-        parameters[f"word_{number}"] = f"%{word}%"
+        # Not LIKE, which ends a text at its first NUL.
+        in_title.append(f"instr(lower(t.title), lower(:word_{number}))")
+        parameters[f"word_{number}"] = word
     return f"({_SAID} OR ({' AND '.join(in_title)}))"

@@ -76,7 +76,7 @@ class SqliteStore:
             raise StorageFailed(f"The folder of {self._path.name} cannot be written.") from error
         try:
             schema.prepare(self._path)
-        except BaseException:
+        except BaseException:  # whatever refused, the next start must find the lock free
             self._lock.release()
             raise
         self._writer.start()

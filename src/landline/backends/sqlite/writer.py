@@ -128,7 +128,7 @@ class Writer:
                 pending.result = pending.error = None
                 each(connection, pending)
             connection.execute("COMMIT")
-        except BaseException:
+        except BaseException:  # whatever it was, no transaction may stay open
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
             raise

@@ -69,7 +69,7 @@ async def _talk(line: AbstractAsyncContextManager[Peer], agent: str | None, thre
                 run = await peer.start(name, text, thread)
                 thread = run["thread_id"]
                 await _follow(peer, typed, run["id"])
-            except Exception as error:
+            except Exception as error:  # what is no fault of ours is said, and the talk goes on
                 if (problem := explain(error)) is None or problem.exit_code is Exit.UNREACHABLE:
                     raise
                 warn(problem)

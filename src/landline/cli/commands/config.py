@@ -37,5 +37,5 @@ def schema() -> None:
 
 def _text(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(map(str, value)) or "-"  # pyright: ignore[reportUnknownArgumentType] - JSON
+        return ", ".join(map(str, value)) or "-"  # pyright: ignore[reportUnknownArgumentType] - plain JSON data
     return "-" if value is None else str(value).lower() if isinstance(value, bool) else str(value)

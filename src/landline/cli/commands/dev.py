@@ -8,9 +8,8 @@ from typing import Annotated
 import typer
 
 from landline.cli import options as o
-from landline.cli.loaded import settings_of
+from landline.cli.loaded import address_of, settings_of
 from landline.cli.reload import as_arguments, serve_with_reload
-from landline.cli.servers import address_of
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -38,7 +37,9 @@ def dev(  # noqa: PLR0913 - one argument is one option
     if browser and settings.port:
         threading.Thread(target=_open_when_ready, args=(address_of(settings),), daemon=True).start()
     if reload:
-        raise typer.Exit(serve_with_reload(as_arguments(targets or (), options), Path.cwd()))
+        raise typer.Exit(
+            serve_with_reload([*as_arguments(targets or (), options), "--no-reload"], Path.cwd())
+        )
     from landline.cli.serving import serve_targets
 
     raise typer.Exit(serve_targets(targets or (), options))

@@ -1,10 +1,13 @@
 """`landline serve`: agents over HTTP until a signal stops it."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from landline.cli import options as o
+from landline.cli.loaded import settings_of
+from landline.cli.reload import as_arguments, serve_with_reload
 from landline.cli.serving import serve_targets
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
@@ -39,6 +42,8 @@ def serve(  # noqa: PLR0913 - one argument is one option
         "grace_s": grace,
         "open": open_,
         "log_level": log_level,
-        "reload": reload,
     }
+    if settings_of({**options, "reload": reload}).reload:
+        arguments = [*as_arguments(targets or (), options), "--no-reload"]
+        raise typer.Exit(serve_with_reload(arguments, Path.cwd()))
     raise typer.Exit(serve_targets(targets or (), options))

@@ -124,12 +124,7 @@ def event_stream(description: str) -> dict[str, Any]:
         + " Every frame's `data` is a RunEvent, its `id` the event's `seq`. A stream ends after a "
         "terminal event or `run.waiting`; on drain with `stream.closing`, on trouble with `error` (a Problem), both without "
         "an id. Kinds that are not listed may come: ignore them.",
-        "content": {
-            "text/event-stream": {
-                "schema": {"type": "string", "contentMediaType": "text/event-stream"},
-                "example": STREAM,
-            }
-        },
+        "content": {"text/event-stream": {"schema": _FRAME, "example": STREAM}},
     }
 
 
@@ -152,6 +147,21 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
         }
     return found
 
+
+_FRAME: Final[dict[str, Any]] = {
+    "type": "object",
+    "title": "One frame",
+    "properties": {
+        "id": {"type": "string", "pattern": "^[0-9]+$"},
+        "event": {"type": "string"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"$ref": "#/components/schemas/RunEvent"},
+        },
+    },
+    "required": ["data"],
+}
 
 _PROBLEM: Final[dict[str, Any]] = {
     "type": "object",

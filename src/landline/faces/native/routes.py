@@ -25,9 +25,10 @@ def face(ports: NativePorts, *, pages: bool = True) -> APIRouter:
     a host's app alike.
     """
     router = APIRouter(route_class=LandlineRoute.bound(ports.door))
+    # The hot path first: the router looks at one route after the other.
+    add_routes(router, RunRoutes(ports).routes(), tag="runs")
     add_routes(router, AgentRoutes(ports).routes(), tag="agents")
     add_routes(router, ThreadRoutes(ports).routes(), tag="threads")
-    add_routes(router, RunRoutes(ports).routes(), tag="runs")
     add_routes(router, QuestionRoutes(ports).routes(), tag="approvals")
     add_routes(router, FileRoutes(ports).routes(), tag="files")
     if ports.health is not None:

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Query
+from pydantic import AfterValidator
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,6 +16,7 @@ from landline.faces.native.wire import AnswersBody, StartBody, StartOnThreadBody
 from landline.model.callers import Caller
 from landline.model.errors import Gone, Unsupported
 from landline.model.runs import TERMINAL, Status
+from landline.model.times import iso, parse_iso
 from landline.ports.store import RunQuery
 from landline.web.caller import CallerOf
 from landline.web.paging import DEFAULT_LIMIT, CursorParam, LimitParam
@@ -22,11 +24,24 @@ from landline.web.route import Entry, requires
 
 __all__ = ["RunRoutes"]
 
+
+def _moment(text: str | None) -> str | None:
+    if text is None:
+        return None
+    try:
+        return iso(parse_iso(text))
+    except ValueError:
+        raise ValueError("this is no date and time") from None
+
+
 _Moment = Annotated[
     str | None,
     Query(
-        pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$", examples=["2026-11-21T08:00:00.000Z"]
+        pattern=r"^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d{1,6})?Z$",
+        json_schema_extra={"format": "date-time"},
+        examples=["2026-11-21T08:00:00.000Z"],
     ),
+    AfterValidator(_moment),
 ]
 
 

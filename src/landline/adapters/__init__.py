@@ -1,0 +1,1 @@
+"""Frameworks in: one folder per framework, each a stranger to the others."""

@@ -1,0 +1,1 @@
+"""Where things are kept: one folder per store of rows or bytes."""

@@ -44,7 +44,7 @@ async def test_the_thousandth_turn_writes_as_many_bytes_as_the_tenth(
         connection.execute("PRAGMA wal_autocheckpoint = 0")
 
     await writer_of(store).run(keep_the_log, durable=False)
-    for _ in range(10):  # trees of their usual depth: an empty database writes less, whatever the thread
+    for _ in range(5):  # trees of their usual depth: an empty database writes less, whatever the thread
         other = await new_thread(store)
         for _ in range(40):
             await turn(store, other.id)

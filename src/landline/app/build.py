@@ -26,14 +26,15 @@ from landline.model.version import VERSION
 from landline.ports.authenticator import Authenticator
 from landline.ports.runs import Agents, Files, Questions, Runs, Threads
 from landline.ports.store import Store
+from landline.web.docs import docs
 from landline.web.door import Door
 from landline.web.drain import Drain
 from landline.web.guard import Guard
 from landline.web.health import Health
-from landline.web.hosts import LOOPBACK_HOSTS, Hosts
+from landline.web.hosts import ANY_ADDRESS, LOOPBACK_HOSTS, Hosts
 from landline.web.problems import install
 
-__all__ = ["Landline", "build", "open_store"]
+__all__ = ["Landline", "build"]
 
 logger = logging.getLogger(__name__)
 
@@ -138,7 +139,9 @@ class Landline:
     def door(self) -> Door:
         """The edge, as every face gets it."""
         settings = self.settings
-        names = [*LOOPBACK_HOSTS, settings.host, *settings.allowed_hosts]
+        # A page cannot be rebound to an address, only to a name: bound to all addresses, any of them may be asked for.
+        bound = ANY_ADDRESS if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
+        names = [*LOOPBACK_HOSTS, bound, *settings.allowed_hosts]
         return Door(
             authenticator=self.authenticator,
             drain=self.drain,
@@ -149,7 +152,7 @@ class Landline:
             max_upload_bytes=settings.max_upload_bytes + MULTIPART_BYTES,
         )
 
-    def _faces(self) -> APIRouter:
+    def _faces(self) -> list[APIRouter]:
         core = self.core
         ports = NativePorts(
             runs=core.runs,
@@ -162,10 +165,7 @@ class Landline:
             health=Health(version=VERSION, ready=self.ready, sessions_active=lambda: len(core.driver)),
             context=self._context,
         )
-        routers = APIRouter()
-        for name in self.settings.faces:
-            routers.include_router(plugins.face(name)(ports))
-        return routers
+        return [plugins.face(name)(ports) for name in self.settings.faces]
 
     async def ready(self) -> Mapping[str, str | None]:
         """Check what accepting a run needs: None where it is well, else what is wrong (REL-11)."""
@@ -232,10 +232,13 @@ class Landline:
             description="The line between any agent and any client.",
             docs_url=None,
             redoc_url=None,
-            openapi_url="/openapi.json" if settings.docs else None,
+            openapi_url=None,
             lifespan=lifespan,
         )
-        app.include_router(self._faces())
+        for face in self._faces():
+            app.include_router(face)
+        if settings.docs:
+            app.include_router(docs(self.door))
         install(app)
         return Guard(app, door=self.door)
 
@@ -257,23 +260,11 @@ class Landline:
                 yield
 
         router = APIRouter(lifespan=lifespan)
-        router.include_router(self._faces())
+        for face in self._faces():
+            router.include_router(face)
         return router
 
 
 def build(settings: Settings, loaded: Sequence[Loaded], *, open: bool) -> Landline:  # noqa: A002 - the setting's word
     """Return a server for loaded agents."""
     return Landline.of(loaded, settings, open=open)
-
-
-@asynccontextmanager
-async def open_store(settings: Settings) -> AsyncGenerator[Store]:
-    """Open the database without an engine, for commands that only look after it."""
-    from landline.backends.sqlite import SqliteStore
-
-    store = SqliteStore(settings.database_path)
-    await store.open()
-    try:
-        yield store
-    finally:
-        await store.close()

@@ -71,7 +71,8 @@ class Settings(BaseSettings):
     agents: Words = Field((), description="Targets to serve: path.py, path.py:attr, module or module:attr")
     faces: Words = Field(("native",), description="The client protocols that are switched on")
     open: bool | None = Field(
-        None, description="Whether callers without a key are the local user; default: on loopback"
+        None,
+        description="Whether callers without a key are the local user; default: on loopback until a key is made",
     )
     allowed_hosts: Words = Field((), description="Host headers that are answered, besides the bound address")
     docs: bool = Field(True, description="Whether /docs and /openapi.json are served")
@@ -82,9 +83,6 @@ class Settings(BaseSettings):
     )
     idle_timeout_s: float | None = Field(
         600, gt=0, description="Longest silence of an agent in seconds before its run fails"
-    )
-    idempotency_hours: float = Field(
-        24, ge=24, description="How long an Idempotency-Key is remembered, in hours"
     )
     heartbeat_s: float = Field(15, gt=0, description="Seconds between heartbeats on an idle stream")
     grace_s: float = Field(20, ge=0, description="Seconds that running runs get on SIGTERM")
@@ -218,11 +216,6 @@ class Settings(BaseSettings):
             return ip_address(self.host.strip("[]")).is_loopback
         except ValueError:
             return False
-
-    @property
-    def serves_open(self) -> bool:
-        """Whether callers without a key are the local user: as `open` says, else on loopback."""
-        return self.loopback if self.open is None else self.open
 
     def shown(self) -> dict[str, Any]:
         """Return every value as JSON data, secrets as `********`."""

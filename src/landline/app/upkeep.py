@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from landline.app.build import open_store
 from landline.app.faults import SetupError
 from landline.app.settings import Settings
+from landline.app.storing import open_store
 from landline.gates.auth import make_key
 from landline.model.callers import SYSTEM
 from landline.model.times import iso
@@ -76,14 +76,14 @@ async def prepare_database(settings: Settings) -> None:
         await store.check()
 
 
-async def refuse_open_bind(settings: Settings) -> None:
-    """Refuse to serve where others can reach it while nobody can sign in (TRU-6).
+async def decide_open(settings: Settings) -> bool:
+    """Return whether callers need no key: on loopback while none was made, or as `open` says (TRU-6).
 
     Raises:
         SetupError: Bound off loopback, and there is no key, or open mode was asked for.
     """
     if settings.loopback:
-        return
+        return settings.open if settings.open is not None else not await has_key(settings)
     where = f"host {settings.host} from {settings.sources()['host']}"
     if settings.open:
         raise SetupError(
@@ -100,6 +100,7 @@ async def refuse_open_bind(settings: Settings) -> None:
             how=f"landline keys create --user NAME{data}",
             code="open_bind",
         )
+    return False
 
 
 def _holds(row: KeyRow, now: str) -> bool:

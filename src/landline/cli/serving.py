@@ -22,23 +22,23 @@ def serve_targets(targets: Sequence[str], options: Mapping[str, Any]) -> int:
         Stop: Bound where others reach it and nobody can sign in (TRU-6), or no target could be loaded.
     """
     settings = settings_of(options)
-    _refuse_open_bind(settings)
+    open_ = _decide_open(settings)
     loaded = load(targets, settings)
     _refuse_taken_port(settings)
     from landline.app.build import build
     from landline.app.serve import serve
 
-    instance = build(settings, loaded, open=settings.serves_open)
-    _greet(settings, loaded)
+    instance = build(settings, loaded, open=open_)
+    _greet(settings, loaded, open_=open_)
     return serve(instance)
 
 
-def _refuse_open_bind(settings: "Settings") -> None:
+def _decide_open(settings: "Settings") -> bool:
     from landline.app.faults import SetupError
-    from landline.app.upkeep import refuse_open_bind
+    from landline.app.upkeep import decide_open
 
     try:
-        asyncio.run(refuse_open_bind(settings))
+        return asyncio.run(decide_open(settings))
     except SetupError as error:
         raise Stop(
             error.what, where=error.where, how=error.how, code=error.code, exit_code=Exit.REFUSED
@@ -64,12 +64,12 @@ def _refuse_taken_port(settings: "Settings") -> None:
             ) from None
 
 
-def _greet(settings: "Settings", loaded: "Sequence[Loaded]") -> None:
+def _greet(settings: "Settings", loaded: "Sequence[Loaded]", *, open_: bool) -> None:
     """Say what is about to be served, to whom, and from where."""
     address = address_of(settings)
     who = (
         "open: everybody on this machine is the one local user"
-        if settings.serves_open
+        if open_
         else "callers need an API key (landline keys create --user NAME)"
     )
     say(f"Landline {__version__}  {address}  data {settings.data}")

@@ -75,9 +75,10 @@ def describe(spec: AgentSpec, adapter: Adapter) -> Registered:
         return Registered(info=adapter.describe(spec), spec=spec, adapter=adapter)
     except Exception as error:  # one broken agent must not stop the others, whatever its framework raises
         logger.exception("agent %s could not be described", spec.name)
-        return broken(
-            spec.name, LoadError(message=f"{type(error).__name__}: {error}"), framework=adapter.framework
-        )
+        # An ImportError speaks of code alone and names the missing extra; others may quote data (TRU-17).
+        said = f": {error}" if isinstance(error, ImportError) else " when it was described"
+        message = f"{type(error).__name__}{said}"
+        return broken(spec.name, LoadError(message=message), framework=adapter.framework)
 
 
 def broken(name: str, error: LoadError, *, framework: str = "unknown") -> Registered:

@@ -1,13 +1,14 @@
 """Threads, the inbox and files: the small ports beside `Runs`, on the store and the vault."""
 
 from collections.abc import AsyncIterator, Callable, Collection
+from dataclasses import replace
 from typing import Any
 
 from landline.engine.registry import Registry
 from landline.model.callers import Caller
 from landline.model.errors import Invalid
 from landline.model.files import FileInfo
-from landline.model.ids import new_id
+from landline.model.ids import fingerprint, new_id
 from landline.model.messages import Message
 from landline.model.runs import Question
 from landline.model.threads import Page, Thread
@@ -66,7 +67,7 @@ class EngineThreads:
 
     async def update(self, caller: Caller, thread_id: str, patch: ThreadPatch) -> Thread:
         """Change the thread."""
-        return await self._store.update_thread(caller, thread_id, patch)
+        return await self._store.update_thread(caller, thread_id, replace(patch, at=self._now()))
 
     async def delete(self, caller: Caller, thread_id: str) -> None:
         """Delete the thread and everything under it. Raises Busy while a run on it is not terminal."""
@@ -148,6 +149,10 @@ class EngineFiles:
             sha256=sha256,
             created_at=iso(self._clock.now()),
         )
+        if idempotency is not None:
+            # The face knows only the name before the bytes have come; the same key with other bytes is no repeat.
+            body = f"{idempotency.body_hash} {sha256}".encode()
+            idempotency = replace(idempotency, body_hash=fingerprint(body))
         return await self._store.add_file(caller, NewFile(info=info, idempotency=idempotency))
 
     async def info(self, caller: Caller, file_id: str) -> FileInfo:

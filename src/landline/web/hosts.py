@@ -2,17 +2,20 @@
 
 import re
 from collections.abc import Iterable
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-__all__ = ["LOOPBACK_HOSTS", "Hosts"]
+__all__ = ["ANY_ADDRESS", "LOOPBACK_HOSTS", "Hosts"]
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
+ANY_ADDRESS = "<address>"
+"""A pattern for every IP address, and no name."""
 
 _HOST = re.compile(r"(\[[0-9a-fA-F:.]{2,45}\]|[A-Za-z0-9._-]{1,253})(?::([0-9]{1,5}))?")
 
 
 class Hosts:
-    """An allow-list: `example.com` (any port), `example.com:8443`, `*.example.com`, or `*` for all."""
+    """An allow-list: `example.com` (any port), `example.com:8443`, `*.example.com`, `ANY_ADDRESS`, or `*` for all."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self._exact: set[str] = set()
@@ -36,6 +39,8 @@ class Hosts:
             return True
         whole = found[0].lower()
         name = found[1].lower().rstrip(".")
+        if ANY_ADDRESS in self._exact and _is_address(name):
+            return True
         return whole in self._exact or name in self._exact or any(name.endswith(end) for end in self._endings)
 
     def allows_origin(self, origin: str, host: str | None) -> bool:
@@ -53,3 +58,11 @@ class Hosts:
         if self._all:
             return parts.netloc.lower() == (host or "").lower()
         return self.allows(parts.netloc)
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ip_address(name.strip("[]"))
+    except ValueError:
+        return False
+    return True

@@ -11,6 +11,8 @@ __all__ = ["connect", "first", "is_storage_fault", "storage_failed"]
 BUSY_S = 5.0
 WAL_PAGES = 2_000
 """A checkpoint each 8 MB of log: rarer ones stall longer, more frequent ones write the same pages again."""
+WAL_KEPT_BYTES = 64 * 1024 * 1024
+"""What a log that once grew (a checkpoint had to wait for a reader) is cut back to."""
 
 _STORAGE_FAULTS = {
     sqlite3.SQLITE_FULL,
@@ -36,6 +38,7 @@ def connect(path: Path, *, read_only: bool = False) -> sqlite3.Connection:
         connection.execute("PRAGMA temp_store = MEMORY")
         connection.execute(f"PRAGMA cache_size = {-2_000 if read_only else -8_000}")
         connection.execute(f"PRAGMA wal_autocheckpoint = {WAL_PAGES}")
+        connection.execute(f"PRAGMA journal_size_limit = {WAL_KEPT_BYTES}")
         if read_only:
             connection.execute("PRAGMA query_only = ON")
     except BaseException:  # whatever it was, the file must not stay open

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 
+from landline.backends.sql.errors import DatabaseLocked
 from landline.backends.sql.statements import people as people_sql
 from landline.backends.sqlite import (
     cancelling,
@@ -51,10 +52,14 @@ __all__ = ["SqliteStore"]
 
 
 class SqliteStore:
-    """`ports.Store` in one file. Methods are described by the port; all writes but token batches are on disk."""
+    """`ports.Store` in one file. Methods are described by the port; all writes but token batches are on disk.
 
-    def __init__(self, path: Path) -> None:
+    `beside` opens it next to a process that serves it, for short work that drives no runs (keys, checks).
+    """
+
+    def __init__(self, path: Path, *, beside: bool = False) -> None:
         self._path = path
+        self._beside = beside
         self._lock = FileLock(path)
         self._writer = Writer(path)
         self._readers = Readers(path)
@@ -74,13 +79,22 @@ class SqliteStore:
             self._lock.acquire()
         except OSError as error:
             raise StorageFailed(f"The folder of {self._path.name} cannot be written.") from error
+        except DatabaseLocked:
+            if not self._beside:
+                raise
+        else:
+            self._prepare()
+        self._writer.start()
+        self._readers.start()
+
+    def _prepare(self) -> None:
         try:
             schema.prepare(self._path)
         except BaseException:  # whatever refused, the next start must find the lock free
             self._lock.release()
             raise
-        self._writer.start()
-        self._readers.start()
+        if self._beside:
+            self._lock.release()
 
     async def close(self) -> None:
         await asyncio.to_thread(self._close)

@@ -1,5 +1,7 @@
 """The log: numbers without gaps, guarded writes, one end, records."""
 
+from typing import Any
+
 import pytest
 
 from landline.model.callers import SYSTEM
@@ -57,17 +59,19 @@ class LogPromises:
     async def test_nothing_is_written_under_an_old_epoch_or_another_caller(self, store: Store) -> None:
         pens = [await pen_on(store) for _ in range(3)]
         delta = TextDelta(message_id="m", delta="x")
-        batches = [
-            pens[0].batch(delta, epoch=2),
-            pens[1].batch(delta, caller=MALLORY),
+        tokens = [pens[0].batch(delta, epoch=2), pens[1].batch(delta, caller=MALLORY), pens[2].batch(delta)]
+        assert [result.fenced for result in await store.append(tokens)] == [True, True, False]
+        more: dict[str, Any] = {"messages": [said("no")], "records": [("k", b"1")]}
+        mixed = [
+            pens[0].batch(delta, epoch=0, **more),
+            pens[1].batch(delta, caller=MALLORY, **more),
             pens[2].batch(delta),
-            pens[0].batch(delta, epoch=0, messages=[said("no")], records=[("k", b"1")]),
         ]
-        assert [result.fenced for result in await store.append(batches)] == [True, True, False, True]
+        assert [result.fenced for result in await store.append(mixed)] == [True, True, False]
         assert [len(await store.events(ALICE, pen.claim.run.id, after=0, limit=9)) for pen in pens] == [
             1,
             1,
-            2,
+            3,
         ]
         assert await store.records(ALICE, pens[0].claim.run.id) == {}
         assert len(await store.branch(ALICE, pens[0].claim.run.thread_id, None)) == 1

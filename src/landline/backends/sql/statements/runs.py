@@ -70,7 +70,7 @@ WHERE r.thread_id = :thread_id AND r.status = 'queued' ORDER BY r.rank, r.n LIMI
 ORPHANS = f"""
 SELECT {_CLAIM_COLUMNS} FROM runs r
 WHERE r.n IN (SELECT a.n FROM runs a WHERE a.status IN ('running', 'waiting'))
-    AND r.status = 'running' AND r.owner IS DISTINCT FROM :owner ORDER BY r.n
+    AND r.status = 'running' AND (r.owner IS NULL OR r.owner <> :owner) ORDER BY r.n
 """
 """The inner query reads the partial index of active runs alone, so a start does not read every run there ever was."""
 

@@ -38,7 +38,7 @@ UPDATE threads SET head_id = :head_id, message_count = message_count + :added, u
 
 FOLLOW_HEAD = """
 UPDATE threads SET message_count = message_count + :added, updated_at = :at,
-    head_id = CASE WHEN head_id IS NOT DISTINCT FROM :tail_id THEN :head_id ELSE head_id END
+    head_id = CASE WHEN coalesce(head_id, '') = coalesce(:tail_id, '') THEN :head_id ELSE head_id END
 WHERE id = :id
 """
 

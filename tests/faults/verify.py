@@ -7,20 +7,16 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 from landline.testing.grammar import GrammarError, check_stream
-from landline.testing.kill import Ledger, LedgerLine
+from landline.testing.kill import Ledger
 from tests.e2e.http import Connection, stream
+from tests.faults.calls import Call, Event, attempts_without_progress
 from tests.faults.load import API, TERMINAL, Notes, Turn
 
 JSON = {"Accept": "application/json"}
 POISON_ATTEMPTS = 3
-APPROVED_TOOLS = ("pay",)
-IDEMPOTENT = ("stamp",)
-
-Event = dict[str, Any]
 
 
 @dataclass
@@ -119,7 +115,7 @@ class Verifier:
         self.found.counts[f"failed as {code}"] += 1
         if code != "poisoned":
             self.found.add(run["id"], f"failed as {code}: {run['error']['message']}")
-        elif (idle := _attempts_without_progress(events)) < POISON_ATTEMPTS:
+        elif (idle := attempts_without_progress(events)) < POISON_ATTEMPTS:
             self.found.add(
                 run["id"], f"is poisoned after {idle} attempts without progress, not {POISON_ATTEMPTS}"
             )
@@ -149,7 +145,7 @@ class Verifier:
 
     def _calls(self, run_id: str, events: Sequence[Event]) -> None:
         for called in [event for event in events if event["type"] == "tool.called"]:
-            call = _Call(called, events, self._starts, self._ends)
+            call = Call(called, events, self._starts, self._ends)
             self.found.counts["calls"] += 1
             self.found.counts["finished calls"] += call.completed is not None
             self.found.counts["outcomes unknown"] += len(call.cut_at)
@@ -205,82 +201,3 @@ class Verifier:
             self.found.add(run["id"], "the message of the finished answer is not in its thread")
         elif f"[{nonce}]" not in said or not answers[0]["content"].endswith("done."):
             self.found.add(run["id"], f"the stored answer is not whole: {said[-200:]!r}")
-
-
-class _Call:
-    """One tool call: what the log says of it, and what the ledger says it did."""
-
-    def __init__(
-        self,
-        called: Event,
-        events: Sequence[Event],
-        starts: dict[tuple[str, str], list[LedgerLine]],
-        ends: dict[tuple[str, str], list[LedgerLine]],
-    ) -> None:
-        self.call_id, self.name = str(called["call_id"]), str(called["name"])
-        key = (str(called["run_id"]), self.call_id)
-        self.starts, self.ends = starts.get(key, []), ends.get(key, [])
-        later = [event for event in events if event["seq"] > called["seq"]]
-        end = next((e for e in later if e["type"] in _RESULTS and e["call_id"] == self.call_id), None)
-        self.completed = end if end is not None and end["type"] == "tool.completed" else None
-        self.failed_as = end["error"]["code"] if end is not None and end["type"] == "tool.failed" else None
-        before_end = [event for event in later if end is None or event["seq"] < end["seq"]]
-        self.cut_at = [
-            e["seq"] for e in before_end if e["type"] == "run.resumed" and e["reason"] == "recovered"
-        ]
-        asked = {
-            e["question_id"]: e["seq"]
-            for e in events
-            if e["type"] == "question.asked" and e.get("call_id") == self.call_id
-        }
-        self.asked_at = sorted(asked.values())
-        self.approved = sum(
-            e["type"] == "question.answered" and e["question_id"] in asked and e["outcome"] == "approved"
-            for e in events
-        )
-        self.alive_after_cut = bool(self.cut_at) and (
-            end is not None or events[-1]["type"] == "run.completed"
-        )
-        self.called_at = int(called["seq"])
-
-    def faults(self) -> list[str]:
-        found: list[str] = []
-        if self.failed_as not in (None, "denied", "outcome_unknown"):
-            found.append(f"failed as {self.failed_as}")
-        if self.completed is not None:
-            if not self.ends:
-                found.append("has a result and never came to its end")
-            at_ms = datetime.fromisoformat(self.completed["at"]).timestamp() * 1000
-            again = [start for start in self.starts if start.at_ms > at_ms + 1]
-            found += [
-                f"ran again after its result was stored at {self.completed['at']}: {line}" for line in again
-            ]
-        if self.name not in IDEMPOTENT:
-            allowed = self.approved + (self.name not in APPROVED_TOOLS)
-            if len(self.starts) > allowed:
-                found.append(
-                    f"ran {len(self.starts)} times, and {allowed} were allowed ({self.approved} approvals)"
-                )
-            if self.alive_after_cut and not any(at > self.cut_at[0] for at in self.asked_at):
-                found.append("was in flight at a kill, and nobody was asked")
-        elif self.asked_at:
-            found.append("is idempotent, and a human was asked")
-        return found
-
-
-_RESULTS = ("tool.completed", "tool.failed")
-_PROGRESS = ("tool.completed", "tool.failed", "usage")
-"""What an attempt leaves in the journal: results of tools, and model responses, which come with their usage."""
-
-
-def _attempts_without_progress(events: Sequence[Event]) -> int:
-    """Count the newest attempts in which nothing was finished."""
-    count = 0
-    for event in reversed(events):
-        if event["type"] in _PROGRESS:
-            return count
-        if event["type"] == "run.started" or (
-            event["type"] == "run.resumed" and event["reason"] == "recovered"
-        ):
-            count += 1
-    return count

@@ -76,6 +76,11 @@ class Server:
             event async for batch in self.core.runs.follow(caller, run_id, after=after) for event in batch
         ]
 
+    async def told(self, run_id: str) -> list[Stamped]:
+        """Return the run's events so far."""
+        follow = self.core.runs.follow(LOCAL, run_id, live=False)
+        return [event async for batch in follow for event in batch]
+
     async def late_results(self, run_id: str) -> list[tuple[str, bool]]:
         """Read the side table, which no verb shows yet."""
         with closing(sqlite3.connect(self.folder / "landline.db")) as connection:

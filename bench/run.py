@@ -103,7 +103,7 @@ def measure(targets: Sequence[str], scenarios: Sequence[Scenario], rounds: int, 
 
 def _log_ends(folder: Path) -> Iterator[str]:
     """Return what the servers said last: their logs go with the folder."""
-    for log in sorted(folder.glob("*.log")):
+    for log in sorted(folder.rglob("*.log")):
         if said := log.read_text(errors="replace").strip():
             yield f"{log.name}: {said[-1500:]}"
 
@@ -149,13 +149,23 @@ def _round(
                     continue
                 _say(f"round {number + 1}: {scenario.name}, {server.name}")
                 try:
-                    figures = uvloop.run(_scenario(scenario, server))
-                except (WrongAnswer, OSError) as error:
+                    figures = _figures(place, scenario, server)
+                except (RuntimeError, WrongAnswer, OSError) as error:
                     faults.append(f"{scenario.name}, {server.name}: {error}")
                     continue
                 measured[scenario.name][server.name] = figures
     _replay_in_process(place, measured)
     return measured
+
+
+def _figures(place: Place, scenario: Scenario, server: Server) -> dict[str, float]:
+    if not scenario.fresh:
+        return uvloop.run(_scenario(scenario, server))
+    own = place.folder / "fresh"
+    own.mkdir(exist_ok=True)
+    with _running(replace(place, folder=own), server.name) as another:
+        uvloop.run(warm_up(another))
+        return uvloop.run(_scenario(scenario, another))
 
 
 async def _scenario(scenario: Scenario, server: Server) -> dict[str, float]:

@@ -53,11 +53,15 @@ METRICS: Mapping[str, Metric] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """A load, by the name it has in the table; `targets` empty means all."""
+    """A load, by the name it has in the table; `targets` empty means all.
+
+    `fresh` gives it a server of its own: memory that an earlier load has left free would hide what this one takes.
+    """
 
     name: str
     run: Callable[[Server], Awaitable[Figures]]
     targets: frozenset[str] = frozenset()
+    fresh: bool = False
 
 
 async def warm_up(server: Server, *, streams_count: int = 16) -> None:
@@ -136,7 +140,7 @@ def _memory(count: int) -> Scenario:
         await load
         return {"idle_mb": idle_kb / 1024, "stream_kb": (open_kb - idle_kb) / count}
 
-    return Scenario(name=f"memory, {count} streams", run=run)
+    return Scenario(name=f"memory, {count} streams", run=run, fresh=True)
 
 
 def _readers(count: int) -> Scenario:
@@ -157,7 +161,9 @@ def _readers(count: int) -> Scenario:
             line.close()
         return {"reader_kb": (open_kb - idle_kb) / count}
 
-    return Scenario(name=f"memory, {count} readers of one run", run=run, targets=frozenset({"landline"}))
+    return Scenario(
+        name=f"memory, {count} readers of one run", run=run, targets=frozenset({"landline"}), fresh=True
+    )
 
 
 def _replay(events: int) -> Scenario:

@@ -19,6 +19,7 @@ from landline.model.errors import LandlineError
 from landline.model.events import RunCompleted, RunFailed, RunWaiting, TextDelta
 from landline.model.ids import new_id
 from landline.model.runs import Answer, Usage
+from landline.ports.documents import DocumentWrite
 from landline.ports.store import (
     AcceptRun,
     Answered,
@@ -107,6 +108,7 @@ class StoresAgree(RuleBasedStateMachine):
     def accept(self, caller: Caller, thread: int, parent: int, text: str, queue: Any) -> None:
         message = said(text) if parent % 5 else None
         parent_id = self.messages[parent % len(self.messages)] if self.messages and parent > 15 else None
+        parent_id = "" if parent in (1, 2) else parent_id
         key = IdempotencyKey(key=str(parent), route="r", body_hash=text) if parent % 7 == 0 else None
         new = AcceptRun(
             run_id=new_id(),
@@ -247,6 +249,24 @@ class StoresAgree(RuleBasedStateMachine):
     def delete(self, caller: Caller, thread: int) -> None:
         thread_id = self.threads[thread % len(self.threads)]
         self.both(lambda store: store.delete_thread(caller, thread_id))
+
+    @rule(
+        caller=PEOPLE,
+        keys=st.lists(st.sampled_from("abc"), min_size=1, max_size=3),
+        label=st.sampled_from([None, "x", "y"]),
+        expected=st.sampled_from([None, None, "", "1", "2"]),
+        body=st.sampled_from([b"1", b"2", None]),
+    )
+    def write_documents(
+        self, caller: Caller, keys: list[str], label: str | None, expected: str | None, body: bytes | None
+    ) -> None:
+        changes: dict[str, Any] = {"label": label, "expected": expected, "body": body}
+        version = (body or b"").decode()
+        writes = [DocumentWrite(collection="c", key=key, version=version, **changes) for key in keys]
+        self.both(lambda store: store.write_documents(caller, writes, needs=[("c", "a")] if label else ()))
+        self.both(lambda store: store.read_documents(caller, "c", keys))
+        for wanted in (None, label):
+            self.both(lambda store, wanted=wanted: store.list_documents(caller, "c", label=wanted))
 
     @rule(caller=PEOPLE, q=WORDS, limit=st.integers(1, 4))
     def look_around(self, caller: Caller, q: str, limit: int) -> None:

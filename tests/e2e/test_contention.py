@@ -155,3 +155,35 @@ async def test_cancels_racing_completion_leave_one_end_and_nothing_after_it(
     print(f"{count} cancels: {ends}")
     assert sum(ends.values()) == count
     assert ends.get("cancelled")
+
+
+@pytest.mark.contract("RUN-5", "RUN-3", "RUN-8")
+async def test_a_cancel_that_races_a_question_ends_the_run(shared: Server) -> None:
+    """Wherever the cancel hits, before the question, with it or after it, its answer is the end."""
+    chance = random.Random(1)
+
+    async def race(_: int) -> str:
+        run = await shared.run("eraser", "it")
+        await asyncio.sleep(chance.random() * 0.015)
+        answer = await shared.ask("POST", f"/runs/{run['id']}/cancel")
+        assert answer.status == 200
+        return str(answer.json["status"])
+
+    ends = await bounded(300, 16, race)
+    assert set(ends) == {"cancelled"}, f"{ends.count('waiting')} of {len(ends)} cancels left the run waiting"
+
+
+@pytest.mark.contract("REL-1", "RUN-2", "RUN-6")
+async def test_the_message_of_a_queued_run_that_is_cancelled_stays_in_its_thread(shared: Server) -> None:
+    """It was accepted, so it is never lost, whatever became of its run."""
+    thread = await shared.thread("hold")
+    runs: list[str] = []
+    for text in ("first", "second"):
+        body = asked(None, text, mode="background", on_busy="queue")
+        answer = await shared.ask("POST", f"/threads/{thread}/runs", body=body)
+        assert answer.status == 202
+        runs.append(answer.json["id"])
+    for run_id in reversed(runs):
+        assert (await shared.ask("POST", f"/runs/{run_id}/cancel")).json["status"] == "cancelled"
+    messages = await shared.items(f"/threads/{thread}/messages?limit=50&branch=all")
+    assert [message["content"] for message in messages if message["role"] == "user"] == ["first", "second"]

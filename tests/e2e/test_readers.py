@@ -30,13 +30,16 @@ def many_files() -> None:
 
 
 async def _latencies(server: Server, count: int) -> list[float]:
-    """How long whole short turns take, one after the other, in milliseconds."""
+    """How long whole short turns take, one after the other, in milliseconds; ends with the first that takes too long."""
     took: list[float] = []
     async with server.connect() as line:
         for number in range(count):
             began = time.monotonic()
             body = {"agent": "echo", "input": f"m{number}"}
-            answer = await line.ask("POST", f"{API}/runs", body=body)
+            try:
+                answer = await line.ask("POST", f"{API}/runs", body=body)
+            except TimeoutError:
+                return [*took, http.TIMEOUT_S * 1000]
             assert answer.status == 200
             took.append((time.monotonic() - began) * 1000)
     return took
@@ -81,8 +84,8 @@ async def test_200_stalled_readers_cost_little_and_are_dropped_and_may_return(se
         f"turns p50 {percentile(quiet, 0.5):.1f} -> {percentile(under_load, 0.5):.1f} ms, "
         f"p99 {percentile(quiet, 0.99):.1f} -> {percentile(under_load, 0.99):.1f} ms"
     )
-    assert all(cut), f"{cut.count(False)} stalled readers were served on"
     assert peak_mb - before_mb < 50
+    assert all(cut), f"{cut.count(False)} stalled readers were served on"
     assert percentile(under_load, 0.5) < percentile(quiet, 0.5) * 5 + 50
     assert percentile(under_load, 0.99) < percentile(quiet, 0.99) * 5 + 250
     assert await server.rest(flood["id"], after=10) == whole[10:]

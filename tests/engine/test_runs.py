@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -13,7 +13,7 @@ from landline.model.ids import new_id
 from landline.model.messages import TextPart, ToolCallPart
 from landline.ports.adapter import Finished, Turn
 from landline.ports.runs import StartRun
-from landline.ports.store import IdempotencyKey, MessageQuery
+from landline.ports.store import Append, Appended, IdempotencyKey, MessageQuery
 from landline.testing.fakes import say
 from landline.testing.grammar import check_stream
 from tests.engine.conftest import Boot
@@ -288,3 +288,38 @@ async def test_a_thousand_followers_see_the_same(boot: Boot) -> None:
     seen = await asyncio.gather(*followers)
     assert all(events == seen[0] for events in seen)
     check_stream(wire(seen[0]))
+
+
+@pytest.mark.contract("RUN-3", "EVT-8")
+@pytest.mark.parametrize("where", ["delta", "end"])
+async def test_a_run_that_cannot_be_stored_fails_alone(
+    boot: Boot, monkeypatch: pytest.MonkeyPatch, where: str
+) -> None:
+    async def speaks(turn: Turn) -> AsyncIterator[Event | Finished]:
+        poison = isinstance(turn.input[0], TextPart) and turn.input[0].text == "poison"
+        message_id = new_id()
+        yield MessageStarted(message_id=message_id, role="assistant")
+        yield TextDelta(message_id=message_id, delta="poison" if poison and where == "delta" else "fine")
+        for _ in range(100):
+            await asyncio.sleep(0)
+        async for item in say("poison" if poison else "fine"):
+            yield item
+
+    server = await boot(speaks=speaks)
+    append = server.store.append
+
+    async def refuses(batches: Sequence[Append]) -> list[Appended]:
+        for batch in batches:
+            if any(b'"delta":"poison"' in event.body for event in batch.events):
+                raise ValueError("no such thing")
+        return await append(batches)
+
+    monkeypatch.setattr(server.store, "append", refuses)
+    bad, good = await server.start("poison"), await server.start("fine")
+    for run in (bad, good):
+        check_stream(wire(await server.ended(run.id)), whole=run is bad)
+    failed = await server.get(bad.id)
+    assert failed.status == "failed"
+    assert failed.error
+    assert failed.error.code in ("unstorable", "agent_error")
+    assert (await server.get(good.id)).status == "completed"

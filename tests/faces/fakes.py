@@ -6,7 +6,6 @@ from typing import Any
 
 import msgspec
 
-from landline.faces.native import NativePorts
 from landline.model.agents import AgentInfo
 from landline.model.callers import LOCAL, Caller
 from landline.model.errors import Busy, Conflict, Gone, Invalid, NotFound, Unauthenticated, Unsupported
@@ -32,6 +31,7 @@ from landline.model.threads import Page, Thread
 from landline.ports.runs import AnsweredRun, Started, StartRun
 from landline.ports.store import IdempotencyKey, MessageQuery, RunQuery, ThreadPatch, ThreadQuery
 from landline.web.door import Door
+from landline.web.face import FacePorts
 from landline.web.health import Health
 
 AT = "2026-11-21T08:00:00.000Z"
@@ -410,7 +410,7 @@ async def _well() -> dict[str, str | None]:
     return {"database": None}
 
 
-def native_ports(world: World, *, door: Door | None = None, **given: Any) -> NativePorts:
+def native_ports(world: World, *, door: Door | None = None, **given: Any) -> FacePorts:
     runs = FakeRuns(world)
     ports: dict[str, Any] = {
         "runs": runs,
@@ -422,4 +422,4 @@ def native_ports(world: World, *, door: Door | None = None, **given: Any) -> Nat
         "door": door or Door(authenticator=FakeAuthenticator()),
         "health": Health(version="0.1.0", ready=_well, sessions_active=lambda: 0),
     }
-    return NativePorts(**{**ports, **given})
+    return FacePorts(**{**ports, **given})

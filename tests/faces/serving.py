@@ -8,14 +8,15 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
-from landline.faces.native import NativePorts, face
+from landline.faces.native import face
 from landline.web import problems
 from landline.web.docs import docs
+from landline.web.face import FacePorts
 from landline.web.guard import Guard
 from landline.web.route import assert_declared
 
 
-def build_app(ports: NativePorts) -> tuple[FastAPI, ASGIApp]:
+def build_app(ports: FacePorts) -> tuple[FastAPI, ASGIApp]:
     app = FastAPI(title="Landline", docs_url=None, redoc_url=None, openapi_url=None)
     app.include_router(face(ports))
     app.include_router(docs(ports.door))

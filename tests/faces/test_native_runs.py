@@ -87,6 +87,22 @@ async def test_a_run_on_a_thread_and_the_aliases_of_its_fields(
     assert world.started[2].deadline_s == 3
 
 
+@pytest.mark.contract("THR-5", "RUN-1")
+async def test_a_parent_of_null_is_the_root_and_none_at_all_the_head(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    thread_id = (await start(client)).json()["thread_id"]
+    places: list[dict[str, Any]] = [{}, {"parent_id": None}, {"parent_id": "m"}]
+    for told in places:
+        answer = await start(client, thread_id=thread_id, **told)
+        assert answer.status_code == 200, answer.text
+    assert [request.parent_id for request in world.started[1:]] == [None, "", "m"]
+    refused = await client.post(RUNS, json={"thread_id": thread_id, "parent_id": None})
+    assert refused.status_code == 422
+    schemas = (await client.get("/openapi.json")).json()["components"]["schemas"]
+    assert "null" in schemas["StartBody"]["properties"]["parent_id"]["description"]
+
+
 @pytest.mark.contract("RUN-1")
 @pytest.mark.parametrize(
     "body",

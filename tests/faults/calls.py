@@ -45,8 +45,11 @@ class Call:
             e["type"] == "question.answered" and e["question_id"] in asked and e["outcome"] == "approved"
             for e in events
         )
-        self.alive_after_cut = bool(self.cut_at) and (
-            end is not None or events[-1]["type"] == "run.completed"
+        # A denied call has an intent and a failure in the log as well, but nothing of it ever runs.
+        self.alive_after_cut = (
+            bool(self.cut_at)
+            and self.failed_as != "denied"
+            and (end is not None or events[-1]["type"] == "run.completed")
         )
         self.called_at = int(called["seq"])
 

@@ -11,11 +11,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections import defaultdict
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -26,6 +28,7 @@ from tests.faults.verify import Findings, Verifier, items
 
 AGENTS = Path(__file__).with_name("agents.py")
 SETTLE_S = 90.0
+_VARYING = re.compile(r"[0-9a-f-]{20,}|call_\w+|\b\d+\b|\{.*")
 EARLY = 0.1
 """Share of kills that hit a server which is still starting, in the middle of its recovery."""
 
@@ -164,15 +167,16 @@ def report(
         *((name, count) for name, count in sorted(found.counts.items())),
         *((f"clients: {name}", count) for name, count in sorted(notes.counts.items())),
         ("finished calls run again", sum("ran again" in text for _, text in broken)),
+        ("accepted messages lost", len(notes.accepted) - found.counts["accepted messages found"]),
         ("broken promises", len(broken)),
         ("seconds", f"{took_s:.0f}"),
     ]
     width = max(len(name) for name, _ in rows)
     print("\n".join(f"{name:<{width}}  {value}" for name, value in rows))
-    for _, text in broken[:40]:
-        print(f"BROKEN {text}")
-    if len(broken) > 40:
-        print(f"BROKEN … and {len(broken) - 40} more")
+    for kind, texts in _kinds([text for _, text in broken]).items():
+        print(f"BROKEN {len(texts)} times: {kind}")
+        print("\n".join(f"    {text[:500]}" for text in texts[:3]))
+    (folder / "broken.txt").write_text("\n".join(text for _, text in broken), encoding="utf-8")
     if broken or keep:
         print(f"data, ledger and server output: {folder}")
     else:
@@ -181,6 +185,14 @@ def report(
     passed = done - len(failed) if done == wanted else min(done - len(failed), wanted - 1)
     print(f"{passed} passed, {wanted - passed} failed")
     return 1 if broken or passed < wanted else 0
+
+
+def _kinds(texts: list[str]) -> dict[str, list[str]]:
+    """Put faults together that differ in ids, names and numbers only."""
+    found: defaultdict[str, list[str]] = defaultdict(list)
+    for text in texts:
+        found[_VARYING.sub("…", text)[:160]].append(text)
+    return dict(sorted(found.items(), key=lambda kind: -len(kind[1])))
 
 
 def _span(notes: Notes, run_id: str) -> tuple[float, float]:

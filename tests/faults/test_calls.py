@@ -36,6 +36,7 @@ ASKED = {"type": "question.asked", "question_id": "q", "call_id": CALL}
 APPROVED = {"type": "question.answered", "question_id": "q", "outcome": "approved"}
 DENIED = {"type": "question.answered", "question_id": "q", "outcome": "denied"}
 GIVEN_UP = {"type": "tool.failed", "call_id": CALL, "error": {"code": "outcome_unknown", "message": ""}}
+REFUSED = {"type": "tool.failed", "call_id": CALL, "error": {"code": "denied", "message": ""}}
 END = {"type": "run.completed"}
 
 
@@ -63,6 +64,9 @@ def judge(events: list[dict[str, Any]], *lines: LedgerLine) -> list[str]:
             id="again, idempotent",
         ),
         pytest.param(log(called(), RESUMED, ASKED), [line("start", 10)], id="waiting"),
+        pytest.param(
+            log(called("pay"), RESUMED, REFUSED, END), [], id="denied, and cut while that was written"
+        ),
     ],
 )
 def test_what_is_promised_is_no_fault(events: list[dict[str, Any]], lines: list[LedgerLine]) -> None:

@@ -57,10 +57,19 @@ def copy_tree(target: Path, source: Path = ROOT) -> None:
 
 def run_tests(tree: Path, tests: Iterable[str], *, test_s: int, options: Sequence[str] = ()) -> Ran:
     """Run a selection in a tree, with that tree's own package."""
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "LANDLINE_"))}
+    inherited = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "LANDLINE_"))
+    }
     environment = {**inherited, "PYTHONPATH": str(tree / "src")}
     command = [sys.executable, "-m", "pytest", "-q", "-rfE", "--tb=short", "-p", "tests.plants.inside"]
-    command += ["-p", "no:cacheprovider", "-p", "no:xdist", f"--timeout={test_s}", f"--basetemp={tree / 'tmp'}"]
+    command += [
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "no:xdist",
+        f"--timeout={test_s}",
+        f"--basetemp={tree / 'tmp'}",
+    ]
     try:
         ran = subprocess.run(
             [*command, *options, *tests],
@@ -76,7 +85,9 @@ def run_tests(tree: Path, tests: Iterable[str], *, test_s: int, options: Sequenc
         )
     except subprocess.TimeoutExpired as error:
         return Ran(code=-1, failed=(), output=f"no end within {error.timeout:.0f} s")
-    lines = [line.split(maxsplit=1) for line in ran.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))]
+    lines = [
+        line.split(maxsplit=1) for line in ran.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))
+    ]
     failed = tuple(rest[0].split(" - ", 1)[0] for _, *rest in lines if rest)
     return Ran(code=ran.returncode, failed=failed, output=ran.stdout)
 
@@ -129,7 +140,9 @@ def chosen_of(names: Sequence[str]) -> list[Plant]:
     everything = plants()
     unknown = sorted(set(names) - {plant.name for plant in everything})
     if unknown:
-        raise SystemExit(f"no plant is named {unknown[0]}; there are: {', '.join(p.name for p in everything)}")
+        raise SystemExit(
+            f"no plant is named {unknown[0]}; there are: {', '.join(p.name for p in everything)}"
+        )
     chosen = [plant for plant in everything if not names or plant.name in names]
     stale: list[str] = []
     for plant in chosen:
@@ -146,20 +159,30 @@ def report(result: Result, width: int) -> None:
     """Print one row of the table."""
     mark = "red" if result.passed else "FAIL"
     promises = " ".join(result.plant.breaks)
-    print(f"{result.plant.name:<{width}}  {promises:<16}  {mark:<4}  {result.took_s:5.1f} s  {result.why}", flush=True)
+    print(
+        f"{result.plant.name:<{width}}  {promises:<16}  {mark:<4}  {result.took_s:5.1f} s  {result.why}",
+        flush=True,
+    )
 
 
 def main() -> int:
     """Run the chosen plants and return the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m tests.plants.run", description="Planted faults must turn tests red.")
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="this plant only; may be repeated")
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.plants.run", description="Planted faults must turn tests red."
+    )
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="this plant only; may be repeated"
+    )
     chosen = chosen_of(parser.parse_args().only)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="plants-") as folder:
         clean = Path(folder).resolve() / "clean"
         copy_tree(clean)
         spoilt = not_green(clean, chosen)
-        print(f"{len(chosen)} plants; their tests without them took {time.monotonic() - began:.0f} s", flush=True)
+        print(
+            f"{len(chosen)} plants; their tests without them took {time.monotonic() - began:.0f} s",
+            flush=True,
+        )
         width = max(len(plant.name) for plant in chosen)
         results: list[Result] = []
         with ThreadPoolExecutor(AT_ONCE) as pool:

@@ -18,7 +18,6 @@ from landline.engine.core import Core
 from landline.engine.loop import SystemClock
 from landline.engine.registry import Registered, Registry, broken, describe
 from landline.engine.threads import EngineFiles
-from landline.faces.native.ports import NativePorts
 from landline.gates.auth import KeyAuthenticator, OpenAuthenticator
 from landline.model.agents import LoadError
 from landline.model.errors import LandlineError
@@ -29,6 +28,7 @@ from landline.ports.store import Store
 from landline.web.docs import docs
 from landline.web.door import Door
 from landline.web.drain import Drain
+from landline.web.face import FacePorts
 from landline.web.guard import Guard
 from landline.web.health import Health
 from landline.web.hosts import ANY_ADDRESS, LOOPBACK_HOSTS, Hosts
@@ -92,7 +92,7 @@ class Landline:
 
     @cached_property
     def store(self) -> Store:
-        """The database."""
+        """The database; open while the server is. Code beside the runs may keep its documents in it (ADP-7)."""
         from landline.backends.sqlite import SqliteStore
 
         return SqliteStore(self.settings.database_path)
@@ -154,7 +154,7 @@ class Landline:
 
     def _faces(self) -> list[APIRouter]:
         core = self.core
-        ports = NativePorts(
+        ports = FacePorts(
             runs=core.runs,
             threads=core.threads,
             agents=core.agents,

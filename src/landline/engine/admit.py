@@ -58,7 +58,7 @@ class Admission:
 
     async def _check_input(self, caller: Caller, request: StartRun) -> None:
         if request.input is None:
-            if request.parent_id is None or request.thread_id is None:
+            if not request.parent_id or request.thread_id is None:
                 raise Invalid(
                     "Without input, `parent_id` names the message to answer again.", code="input_missing"
                 )

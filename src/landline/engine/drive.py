@@ -161,13 +161,13 @@ class Driver:
         except Exception as error:  # noqa: BLE001 - an agent is anybody's code: its error ends the run, never the server
             return self._ending(segment) if segment.stop else self._failing(segment, error)
 
-    def _failing(self, segment: Segment, error: Exception) -> Ending:
+    def _failing(self, segment: Segment, error: Exception, *, keep: bool = True) -> Ending:
         run_id = segment.claim.run.id
         if isinstance(error, LandlineError):
             logger.warning("run %s failed: %s", run_id, error.code, exc_info=error)
-            return partial(segment.fail, error.info)
+            return partial(segment.fail, error.info, keep=keep)
         logger.error("run %s: the agent raised", run_id, exc_info=error)
-        return partial(segment.fail, ErrorInfo(code="agent_error", message=_SAFE_TEXT))
+        return partial(segment.fail, ErrorInfo(code="agent_error", message=_SAFE_TEXT), keep=keep)
 
     def _ending(self, segment: Segment) -> Ending | None:
         match segment.stop:
@@ -188,7 +188,7 @@ class Driver:
         try:
             appended = await ending()
         except Exception as error:  # noqa: BLE001 - an answer that cannot be stored must still end its run
-            appended = await self._failing(segment, error)()
+            appended = await self._failing(segment, error, keep=False)()
         if segment.rows:
             self._history.extend(segment.claim.run.thread_id, segment.claim.parent_id, segment.spoken())
         if appended.promoted is not None:

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from landline.engine.fold import Fold
 from landline.engine.loop import Bells, Tasks
-from landline.model.errors import StorageFailed
+from landline.model.errors import AgentFailed, StorageFailed
 from landline.model.events import Event, ReasoningDelta, Stamped, TextDelta, encode, mended
 from landline.model.runs import Usage
 from landline.model.times import iso
@@ -58,6 +58,7 @@ class RunLog:
         self._tail: list[Stamped] = []
         self._newest: list[Stamped] = []
         self.closed = False
+        self.unstorable = False
         self._log = log
         self.fold = Fold()
         self._pending: list[tuple[Event, bytes | None]] = []
@@ -76,8 +77,7 @@ class RunLog:
             Fenced: The run is not this driver's any more.
             TypeError, OverflowError, KeyError: The event is not JSON, or speaks of a message or call that never began.
         """
-        if self.closed:
-            raise Fenced
+        self._check()
         event, body = mended(event)
         self.fold.apply(event)
         if self._pending and isinstance(event, (TextDelta, ReasoningDelta)):
@@ -184,9 +184,16 @@ class RunLog:
                 del self._tail[:-TAIL_EVENTS]
             self.written = events[-1].seq
 
-    async def _wait(self) -> Appended:
+    def _check(self) -> None:
         if self.closed:
             raise Fenced
+        if self.unstorable:
+            # Said once, to the agent's driver, which then writes the run's end.
+            self.unstorable = False
+            raise unstorable()
+
+    async def _wait(self) -> Appended:
+        self._check()
         waiter: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         self._log.dirty(self)
@@ -265,7 +272,7 @@ class Log:
                 await self._rest
                 timer.cancel()
 
-    async def _append(self, batches: list[Append]) -> list[Appended]:
+    async def _append(self, batches: list[Append]) -> Sequence[Appended | None]:
         """Store the batches, however long a refusing disk takes: the runs stay and their readers wait (REL-8)."""
         while True:
             try:
@@ -278,14 +285,23 @@ class Log:
             except Exception:
                 logger.exception("a commit of %d runs broke", len(batches))
                 if len(batches) == 1:
-                    # One run that cannot be stored loses its driver; it does not take the others down.
-                    return [Appended(fenced=True)]
+                    return [
+                        None
+                    ]  # one run that cannot be stored is told so; it does not take the others down
                 return [(await self._append([batch]))[0] for batch in batches]
 
     def _deliver(
-        self, run_log: RunLog, batch: Append, waiters: list[asyncio.Future[Appended]], result: Appended
+        self,
+        run_log: RunLog,
+        batch: Append,
+        waiters: list[asyncio.Future[Appended]],
+        result: Appended | None,
     ) -> None:
-        if result.fenced:
+        error: BaseException | None = None
+        if result is None:
+            error, run_log.unstorable = unstorable(), not waiters
+        elif result.fenced:
+            error = Fenced()
             run_log.close()
         else:
             run_log.stored(batch.events)
@@ -293,7 +309,12 @@ class Log:
         for waiter in waiters:
             if waiter.done():
                 continue
-            if result.fenced:
-                waiter.set_exception(Fenced())
-            else:
+            if error is not None:
+                waiter.set_exception(error)
+            elif result is not None:
                 waiter.set_result(result)
+
+
+def unstorable() -> AgentFailed:
+    """Return the end of a run whose data the store cannot take."""
+    return AgentFailed("What the agent said cannot be stored.", code="unstorable")

@@ -66,21 +66,24 @@ class EngineRuns:
         """Yield a run's events after `after` in batches until its end; see the port."""
         cursor, asked = after, False
         while True:
-            bell = self._bells.listen(run_id)
-            try:
-                batch = await self._read(caller, run_id, cursor)
-                if batch:
-                    cursor, asked = batch[-1].seq, batch[-1].type == "run.waiting"
-                    yield batch
-                    if batch[-1].terminal:
-                        return
-                    continue
-                # A question ends the stream only where the log ends too: a replay passes old ones (WIRE-2).
-                if asked or await self._over(caller, run_id, cursor) or not live:
-                    return
-                await bell
-            finally:
-                self._bells.forget(run_id, bell)
+            batch = await self._read(caller, run_id, cursor)
+            if not batch:
+                bell = self._bells.listen(run_id)
+                try:
+                    # Looked at again under the bell: what was written since the last look rang before it hung.
+                    batch = await self._read(caller, run_id, cursor)
+                    if not batch:
+                        # A question ends the stream only where the log ends too: a replay passes old ones (WIRE-2).
+                        if asked or not live or await self._over(caller, run_id, cursor):
+                            return
+                        await bell
+                        continue
+                finally:
+                    self._bells.forget(run_id, bell)
+            cursor, asked = batch[-1].seq, batch[-1].type == "run.waiting"
+            yield batch
+            if batch[-1].terminal:
+                return
 
     async def _read(self, caller: Caller, run_id: str, cursor: int) -> Sequence[Stamped]:
         run_log = self._log.live(run_id)

@@ -18,6 +18,7 @@ from landline.model.events import (
     RunCompleted,
     RunFailed,
     RunWaiting,
+    mended,
 )
 from landline.model.ids import new_id
 from landline.model.messages import Message, Native, text_of
@@ -73,17 +74,20 @@ class Segment:
         last = self.fold.last_message
         message_id = last.id if last else None
         self.model = finished.model
-        self._add(RunCompleted(output=finished.output, message_id=message_id, usage=self.fold.usage))
-        settle = Settle(status="completed", at=self._now(), output=finished.output, message_id=message_id)
+        ended, _ = mended(RunCompleted(output=finished.output, message_id=message_id, usage=self.fold.usage))
+        self._add(ended)
+        settle = Settle(status="completed", at=self._now(), output=ended.output, message_id=message_id)
         return await self._settle(settle, native=finished.native, mark=None)
 
-    async def fail(self, error: ErrorInfo) -> Appended:
-        """End with an error; what was said so far stays, marked incomplete."""
-        self._close_loose()
+    async def fail(self, error: ErrorInfo, *, keep: bool = True) -> Appended:
+        """End with an error; what was said so far stays, marked incomplete. Without `keep` only the end is written."""
+        if keep:
+            self._close_loose()
         last = self.fold.last_message
         self._add(RunFailed(error=error))
-        settle = Settle(status="failed", at=self._now(), error=error, message_id=last.id if last else None)
-        return await self._settle(settle, native=None, mark="incomplete")
+        message_id = last.id if last and keep else None
+        settle = Settle(status="failed", at=self._now(), error=error, message_id=message_id)
+        return await self._settle(settle, native=None, mark="incomplete", keep=keep)
 
     async def cancel(self) -> Appended:
         """End because somebody asked; the partial answer stays, marked stopped."""
@@ -103,9 +107,11 @@ class Segment:
         self._add(RunWaiting(questions=self.line.open_questions))
         return await self._settle(Settle(status="waiting", at=self._now()), native=None, mark=None)
 
-    async def _settle(self, settle: Settle, *, native: Native | None, mark: str | None) -> Appended:
+    async def _settle(
+        self, settle: Settle, *, native: Native | None, mark: str | None, keep: bool = True
+    ) -> Appended:
         if settle.status != "waiting":
-            self.rows = self.fold.rows(at=settle.at, native=native, mark=mark)
+            self.rows = self.fold.rows(at=settle.at, native=native, mark=mark) if keep else ()
         appended = await self.run_log.settle(
             settle, messages=self.rows, usage=self.fold.usage, model=self.model, spent_s=self.spent_s
         )

@@ -7,7 +7,7 @@ bytes. Kinds this build does not know pass through as `Unknown` (EVT-3).
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
@@ -323,7 +323,10 @@ def encode(value: object) -> bytes:
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
-def mended(event: Event) -> tuple[Event, bytes]:
+AnEvent = TypeVar("AnEvent", bound=Event)
+
+
+def mended(event: AnEvent) -> tuple[AnEvent, bytes]:
     """Return `event` and its JSON, with lone surrogates, which are no text, replaced by U+FFFD.
 
     Models and tools do produce them; each is replaced by itself, so that deltas still add up to the final text.

@@ -42,8 +42,9 @@ class HeldContext:
 class StartRun:
     """A turn to start. Without `thread_id` the run makes its thread, for `agent`.
 
-    `input` None with a `parent_id` answers again below that message (regenerate); with an input it is a sibling branch
-    (edit). `context` is a value, or a `HeldContext`, for the first segment, never stored; `deadline_s` counts running time only.
+    `input` None with a `parent_id` answers again below that message (regenerate); with an input it is a sibling
+    branch (edit). `parent_id` None is the thread's head, "" its root: an edit of the first message. `context` is a
+    value, or a `HeldContext`, for the first segment, never stored; `deadline_s` counts running time only.
     """
 
     input: Sequence[Part] | None

@@ -15,6 +15,7 @@ from landline.model.files import FileInfo
 from landline.model.messages import Message, Native, Part, Role
 from landline.model.runs import Answer, Outcome, Question, Run, Status, Usage
 from landline.model.threads import Page, Thread
+from landline.ports.documents import Documents
 
 __all__ = [
     "AcceptRun",
@@ -128,7 +129,9 @@ class AcceptRun:
     """A run to accept, in one transaction with its user message, its first event and its idempotency key.
 
     `new_thread` is set when the run makes its thread. `message` is None when a run only answers again below
-    `parent_id` (regenerate). `queue`: None refuses a busy thread, `last` queues behind all, `first` before all.
+    `parent_id` (regenerate). `parent_id` None is the head of the moment the run begins at, "" is the root: its
+    message begins a branch beside the first one. `queue`: None refuses a busy thread, `last` queues behind all,
+    `first` before all.
     """
 
     run_id: str
@@ -294,7 +297,7 @@ class KeyRow(NewKey):
     last_used_at: str | None = None
 
 
-class Store(Protocol):
+class Store(Documents, Protocol):
     """One database. Methods raise NotFound for ids that are not the caller's, StorageFailed when the disk refuses."""
 
     async def open(self) -> None:

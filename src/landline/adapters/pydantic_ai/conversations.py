@@ -1,16 +1,16 @@
 """Pydantic AI's own `ConversationStore` on Landline's storage (ADP-7), for code that calls agents itself.
 
-    store = LandlineConversationStore(documents, caller)
+    store = LandlineConversationStore(landline.store, caller)
     conversation = await store.load(conversation_id) or Conversation(conversation_id=conversation_id)
     result = await agent.run(prompt, conversation=conversation)
     await store.save(result)
 
-One instance belongs to one caller: what another caller saved does not exist for it, whatever `scope` says.
+The store is any open store of Landline's: `Landline(...).store` while the server runs, or a `SqliteStore` of
+your own. One instance belongs to one caller: what another caller saved does not exist for it, whatever `scope`
+says.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Protocol
 
 from pydantic import TypeAdapter
 from pydantic_ai.conversation_store import (
@@ -22,61 +22,15 @@ from pydantic_ai.conversation_store import (
 
 from landline.model.callers import Caller
 from landline.model.errors import Conflict
+from landline.ports.documents import Documents, DocumentWrite
 
-__all__ = ["Document", "DocumentWrite", "Documents", "LandlineConversationStore"]
+__all__ = ["LandlineConversationStore"]
 
 RECORDS = "pydantic_ai.conversations"
 ENTRIES = "pydantic_ai.entries"
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Document:
-    """JSON that a caller keeps under a key of a collection; `label` is what lists are filtered by."""
-
-    key: str
-    body: bytes
-    version: str
-    label: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class DocumentWrite:
-    """A document to write, or to remove when `body` is None.
-
-    `expected` is the version it must have now: "" for none at all, None for any.
-    """
-
-    collection: str
-    key: str
-    body: bytes | None
-    version: str = ""
-    expected: str | None = None
-    label: str | None = None
-
-
-class Documents(Protocol):
-    """What this needs of the store; every call sees the caller's own documents only."""
-
-    async def read_documents(self, caller: Caller, collection: str, keys: Sequence[str]) -> list[Document]:
-        """Return those of `keys` that exist, in the order of `keys`."""
-        ...
-
-    async def list_documents(
-        self, caller: Caller, collection: str, *, label: str | None, limit: int | None
-    ) -> list[Document]:
-        """Return documents, or those with `label`, last written first."""
-        ...
-
-    async def write_documents(
-        self, caller: Caller, writes: Sequence[DocumentWrite], *, needs: Sequence[tuple[str, str]] = ()
-    ) -> None:
-        """Do all writes in one transaction, on disk on return. `needs`: (collection, key) pairs that must exist.
-
-        Raises:
-            Conflict: A document has not its expected version, or a needed one is gone; nothing was written.
-        """
-        ...
-
+FORKS = "pydantic_ai.forks"
+LAST_FORK = "last"
+"""Changes with each fork, so that a deletion that counted the forks before it notices."""
 
 _records: TypeAdapter[ConversationRecord] = TypeAdapter(ConversationRecord)
 _entries: TypeAdapter[ConversationEntry] = TypeAdapter(ConversationEntry)
@@ -85,11 +39,12 @@ _entries: TypeAdapter[ConversationEntry] = TypeAdapter(ConversationEntry)
 class LandlineConversationStore(ConversationStore):
     """A caller's conversations.
 
-    Deleting one also removes its messages, except while the caller has forks, which may share them.
+    Deleting one also removes its messages. While the caller has forks, which may share them, they stay; they go
+    with the last fork.
     """
 
-    def __init__(self, documents: Documents, caller: Caller) -> None:
-        self._documents, self._caller = documents, caller
+    def __init__(self, store: Documents, caller: Caller) -> None:
+        self._documents, self._caller = store, caller
 
     async def read_record(self, conversation_id: str) -> ConversationRecord | None:
         """Return the record, or None."""
@@ -135,6 +90,8 @@ class LandlineConversationStore(ConversationStore):
                 label=record.scope,
             )
         )
+        if record.forked_from is not None and expected_revision is None:
+            writes.append(DocumentWrite(collection=FORKS, key=LAST_FORK, body=b"{}", version=record.revision))
         base = new_entries[0].parent_id if new_entries else record.head_id
         needs = [(ENTRIES, base)] if base is not None else []
         try:
@@ -152,9 +109,20 @@ class LandlineConversationStore(ConversationStore):
         writes = [
             DocumentWrite(collection=RECORDS, key=conversation_id, body=None, expected=expected_revision)
         ]
-        if not any(record.forked_from for record in await self.read_records()):
-            own = await documents.list_documents(caller, ENTRIES, label=conversation_id, limit=None)
-            writes += [DocumentWrite(collection=ENTRIES, key=entry.key, body=None) for entry in own]
+        forks = await documents.read_documents(caller, FORKS, [LAST_FORK])
+        # The messages before the records: a conversation that is saved in between has no message in the list.
+        label = None if forks else conversation_id
+        entries = await documents.list_documents(caller, ENTRIES, label=label)
+        kept = [record for record in await self.read_records() if record.conversation_id != conversation_id]
+        if not any(record.forked_from for record in kept):
+            version = forks[0].version if forks else ""
+            writes.append(DocumentWrite(collection=FORKS, key=LAST_FORK, body=None, expected=version))
+            used = {record.conversation_id for record in kept}
+            writes += [
+                DocumentWrite(collection=ENTRIES, key=entry.key, body=None)
+                for entry in entries
+                if entry.label not in used
+            ]
         try:
             await documents.write_documents(caller, writes)
         except Conflict as conflict:
@@ -170,3 +138,32 @@ class LandlineConversationStore(ConversationStore):
         if not found:
             raise LookupError(entry_id)
         return _entries.validate_json(found[0].body)
+
+    async def read_history(self, head_id: str | None, *, limit: int | None = None) -> list[ConversationEntry]:
+        """Return the entries up to `head_id`, oldest first, or the last `limit`, in a few reads.
+
+        Raises:
+            LookupError: The caller has not all of them.
+        """
+        bodies: dict[str, bytes] = {}
+        seen: set[str | None] = set()
+        history: list[ConversationEntry] = []
+        entry_id = head_id
+        while entry_id is not None and (limit is None or len(history) < limit):
+            if entry_id not in bodies:
+                found = await self._documents.read_documents(self._caller, ENTRIES, [entry_id])
+                if not found:
+                    raise LookupError(entry_id)
+                label = found[0].label
+                if (
+                    label not in seen
+                ):  # what else its conversation wrote, newest first, is likely to come next
+                    seen.add(label)
+                    found += await self._documents.list_documents(
+                        self._caller, ENTRIES, label=label, limit=limit
+                    )
+                bodies.update((document.key, document.body) for document in found)
+            entry = _entries.validate_json(bodies[entry_id])
+            history.append(entry)
+            entry_id = entry.parent_id
+        return history[::-1]

@@ -5,6 +5,7 @@ import msgspec
 from landline.backends.memory import threads
 from landline.backends.memory.state import QuestionRow, RunRow, State, ThreadRow
 from landline.backends.sql.pages import bound_limit, id_cursor, pack
+from landline.backends.sql.rows import parent_of
 from landline.model.callers import Caller
 from landline.model.errors import Busy, Conflict, Invalid
 from landline.model.events import Event, RunCancelled, RunCreated, Stamped, stamp
@@ -29,7 +30,7 @@ def accept(state: State, caller: Caller, new: AcceptRun) -> Accepted:
     if new.run_id in state.runs:
         raise Conflict("Something else with the same id or in the same place was stored first.")
     if new.new_thread is not None:
-        if new.parent_id is not None:
+        if new.parent_id:
             raise Invalid("The message to answer below is not one of this thread's.", code="unknown_parent")
         threads.insert(state, caller, new.new_thread)
     thread = state.thread(caller, new.thread_id)
@@ -37,7 +38,7 @@ def accept(state: State, caller: Caller, new: AcceptRun) -> Accepted:
     ahead = state.active(new.thread_id) or next(iter(line), None)
     if ahead is not None and new.queue is None:
         raise Busy(ahead.run.id)
-    if new.parent_id is not None and state.in_tree(thread, new.parent_id) is None:
+    if new.parent_id and state.in_tree(thread, new.parent_id) is None:
         raise Invalid("The message to answer below is not one of this thread's.", code="unknown_parent")
     state.accepted += 1
     row = RunRow(
@@ -76,7 +77,7 @@ def accept(state: State, caller: Caller, new: AcceptRun) -> Accepted:
 
 def _speak(state: State, thread: ThreadRow, row: RunRow, *, at: str) -> None:
     """Give the run its place: its message below its parent, the thread's head on it."""
-    row.parent_id = row.tail_id = row.parent_id or thread.thread.head_id
+    row.parent_id = row.tail_id = parent_of(row.parent_id, thread.thread.head_id)
     message = row.new.message
     if message is not None:
         threads.append(state, thread, row.run.id, row.parent_id, message)

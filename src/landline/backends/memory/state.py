@@ -10,6 +10,7 @@ from landline.model.files import FileInfo
 from landline.model.messages import Message
 from landline.model.runs import ACTIVE, TERMINAL, Answer, Outcome, Question, Run
 from landline.model.threads import Thread
+from landline.ports.documents import Document
 from landline.ports.store import AcceptRun, IdempotencyKey, KeyRow
 
 __all__ = ["MessageRow", "QuestionRow", "RunRow", "State", "ThreadRow", "missing"]
@@ -94,6 +95,9 @@ class State:
     runs: dict[str, RunRow] = field(default_factory=dict[str, RunRow])
     files: dict[str, tuple[Caller, FileInfo]] = field(default_factory=dict[str, tuple[Caller, FileInfo]])
     keys: dict[str, KeyRow] = field(default_factory=dict[str, KeyRow])
+    documents: dict[tuple[str, str, str], dict[str, Document]] = field(
+        default_factory=dict[tuple[str, str, str], dict[str, Document]]
+    )
     made: dict[tuple[str, str, str, str], tuple[str, str]] = field(
         default_factory=dict[tuple[str, str, str, str], tuple[str, str]]
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from landline.backends.memory import questions, runs, threads
+from landline.backends.memory import documents, questions, runs, threads
 from landline.backends.memory.state import State, missing
 from landline.backends.sql.pages import bound_limit
 from landline.model.callers import Caller
@@ -13,6 +13,7 @@ from landline.model.files import FileInfo
 from landline.model.messages import Message
 from landline.model.runs import ACTIVE, Answer, Question, Run
 from landline.model.threads import Page, Thread
+from landline.ports.documents import Document, DocumentWrite
 from landline.ports.store import (
     Accepted,
     AcceptRun,
@@ -126,6 +127,21 @@ class MemoryStore:
 
     async def late_result(self, caller: Caller, run_id: str, call_id: str, *, ok: bool, at: str) -> None:
         self._state.run(caller, run_id).late[call_id] = (ok, at)
+
+    # documents
+
+    async def read_documents(self, caller: Caller, collection: str, keys: Sequence[str]) -> list[Document]:
+        return documents.read(self._state, caller, collection, keys)
+
+    async def list_documents(
+        self, caller: Caller, collection: str, *, label: str | None = None, limit: int | None = None
+    ) -> list[Document]:
+        return documents.listed(self._state, caller, collection, label, limit)
+
+    async def write_documents(
+        self, caller: Caller, writes: Sequence[DocumentWrite], *, needs: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        documents.write(self._state, caller, writes, needs)
 
     # files and keys
 

@@ -10,6 +10,7 @@ from landline.model.files import FileInfo
 from landline.model.messages import Native, Part
 from landline.model.runs import Answer, Question, Run, Usage
 from landline.model.threads import Thread
+from landline.ports.documents import Document
 from landline.ports.store import Claim, KeyRow, NewMessage
 
 __all__ = [
@@ -21,12 +22,14 @@ __all__ = [
     "decode_native",
     "decode_parts",
     "decode_question",
+    "document_of",
     "file_of",
     "json",
     "json_text",
     "key_of",
     "message_columns",
     "optional_json",
+    "parent_of",
     "run_of",
     "thread_of",
 ]
@@ -121,6 +124,11 @@ def claim_of(row: Row) -> Claim:
     )
 
 
+def parent_of(asked: str | None, head_id: str | None) -> str | None:
+    """Return the message a run begins below: the head unless `asked` names another; "" asks for the root."""
+    return head_id if asked is None else asked or None
+
+
 def message_columns(message: NewMessage) -> dict[str, Any]:
     """Return the columns of a new message that do not depend on its place."""
     return {
@@ -144,6 +152,11 @@ def file_of(row: Row) -> FileInfo:
         sha256=row["sha256"],
         created_at=row["created_at"],
     )
+
+
+def document_of(row: Row) -> Document:
+    """Return the document of a row."""
+    return Document(key=row["key"], body=row["body"], version=row["version"], label=row["label"])
 
 
 def key_of(row: Row) -> KeyRow:

@@ -191,6 +191,22 @@ files = sa.Table(
     sa.Column("created_at", sa.Text, nullable=False),
 )
 
+documents = sa.Table(
+    "documents",
+    metadata,
+    # Rises with each write, so its order is the order of writing.
+    sa.Column("n", sa.Integer, primary_key=True),
+    *_owner(),
+    sa.Column("collection", sa.Text, nullable=False),
+    sa.Column("key", sa.Text, nullable=False),
+    sa.Column("label", sa.Text),
+    sa.Column("version", sa.Text, nullable=False),
+    sa.Column("body", sa.LargeBinary, nullable=False),
+    sa.Index("documents_by_key", "tenant", "user_id", "collection", "key", unique=True),
+    sa.Index("documents_by_label", "tenant", "user_id", "collection", "label", "n"),
+    sa.Index("documents_by_writing", "tenant", "user_id", "collection", "n"),
+)
+
 api_keys = sa.Table(
     "api_keys",
     metadata,

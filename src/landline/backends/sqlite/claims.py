@@ -3,7 +3,7 @@
 import sqlite3
 from typing import Any
 
-from landline.backends.sql.rows import Row, claim_of, decode_input
+from landline.backends.sql.rows import Row, claim_of, decode_input, parent_of
 from landline.backends.sql.statements import runs as sql
 from landline.backends.sqlite.connection import first
 from landline.backends.sqlite.messages import append_input
@@ -31,7 +31,7 @@ def promote(connection: sqlite3.Connection, thread_id: str, *, owner: str, at: s
     run: Row | None = first(connection, sql.FIRST_QUEUED, {"thread_id": thread_id})
     if run is None:
         return None
-    parent_id = run["parent_id"] or run["head_id"]
+    parent_id = parent_of(run["parent_id"], run["head_id"])
     message = None if run["input"] is None else decode_input(run["input"])
     run_id: str = run["id"]
     tail_id = append_input(

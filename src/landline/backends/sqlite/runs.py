@@ -6,7 +6,7 @@ import sqlite3
 from typing import Any
 
 from landline.backends.sql.pages import bound_limit, id_cursor, pack
-from landline.backends.sql.rows import Row, decode_question, json, optional_json, run_of
+from landline.backends.sql.rows import Row, decode_question, json, optional_json, parent_of, run_of
 from landline.backends.sql.statements import owned
 from landline.backends.sql.statements import questions as question_sql
 from landline.backends.sql.statements import runs as sql
@@ -41,7 +41,7 @@ def accept(connection: sqlite3.Connection, caller: Caller, new: AcceptRun) -> Ac
     active_id: str | None = thread["active_id"] or thread["queued_id"]
     if active_id is not None and new.queue is None:
         raise Busy(active_id)
-    if new.parent_id is not None and in_tree(connection, caller, thread, new.parent_id) is None:
+    if new.parent_id and in_tree(connection, caller, thread, new.parent_id) is None:
         raise Invalid("The message to answer below is not one of this thread's.", code="unknown_parent")
     return _insert(connection, caller, new, thread, active_id)
 
@@ -61,7 +61,7 @@ def _insert(
 ) -> Accepted:
     queued = active_id is not None
     # A queued run follows the head of the moment it starts at, unless it says where it belongs.
-    parent_id: str | None = new.parent_id if queued else new.parent_id or thread["head_id"]
+    parent_id = new.parent_id if queued else parent_of(new.parent_id, thread["head_id"])
     owner = Caller(tenant=thread["tenant"], user=thread["user_id"])
     tail_id = None if queued else (new.message.id if new.message else parent_id)
     run = Run(

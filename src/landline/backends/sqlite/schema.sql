@@ -21,6 +21,21 @@ CREATE TABLE api_keys (
 );
 
 CREATE INDEX api_keys_by_prefix ON api_keys (prefix);
+CREATE TABLE documents (
+    n INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    collection TEXT NOT NULL,
+    "key" TEXT NOT NULL,
+    label TEXT,
+    version TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (n)
+);
+
+CREATE UNIQUE INDEX documents_by_key ON documents (tenant, user_id, collection, "key");
+CREATE INDEX documents_by_label ON documents (tenant, user_id, collection, label, n);
+CREATE INDEX documents_by_writing ON documents (tenant, user_id, collection, n);
 CREATE TABLE files (
     id TEXT NOT NULL,
     tenant TEXT NOT NULL,

@@ -9,6 +9,7 @@ from landline.backends.sql.statements import people as people_sql
 from landline.backends.sqlite import (
     cancelling,
     claims,
+    documents,
     log,
     messages,
     people,
@@ -29,6 +30,7 @@ from landline.model.files import FileInfo
 from landline.model.messages import Message
 from landline.model.runs import Answer, Question, Run
 from landline.model.threads import Page, Thread
+from landline.ports.documents import Document, DocumentWrite
 from landline.ports.store import (
     Accepted,
     AcceptRun,
@@ -202,6 +204,21 @@ class SqliteStore:
         await self._writer.run(
             lambda c: log.late_result(c, caller, run_id, call_id, ok=ok, at=at), durable=True
         )
+
+    # documents
+
+    async def read_documents(self, caller: Caller, collection: str, keys: Sequence[str]) -> list[Document]:
+        return await self._readers.run(lambda c: documents.read(c, caller, collection, keys))
+
+    async def list_documents(
+        self, caller: Caller, collection: str, *, label: str | None = None, limit: int | None = None
+    ) -> list[Document]:
+        return await self._readers.run(lambda c: documents.listed(c, caller, collection, label, limit))
+
+    async def write_documents(
+        self, caller: Caller, writes: Sequence[DocumentWrite], *, needs: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        await self._writer.run(lambda c: documents.write(c, caller, writes, needs), durable=True)
 
     # files and keys
 

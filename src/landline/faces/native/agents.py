@@ -6,10 +6,10 @@ from fastapi import Path
 from starlette.responses import Response
 
 from landline.faces.native import documents, encode
-from landline.faces.native.ports import NativePorts
 from landline.faces.native.turn import PREFIX
 from landline.model.threads import Page
 from landline.web.caller import CallerOf
+from landline.web.face import FacePorts
 from landline.web.route import Entry, requires
 
 __all__ = ["AgentRoutes"]
@@ -18,7 +18,7 @@ __all__ = ["AgentRoutes"]
 class AgentRoutes:
     """The handlers, and the table that says where they are."""
 
-    def __init__(self, ports: NativePorts) -> None:
+    def __init__(self, ports: FacePorts) -> None:
         self._agents = ports.agents
 
     @requires("agents:read")

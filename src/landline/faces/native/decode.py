@@ -43,7 +43,7 @@ def start(
         input=None if body.input is None else _parts(body.input),
         thread_id=thread_id,
         agent=body.agent,
-        parent_id=body.parent_id,
+        parent_id=_parent(body),
         title=title,
         on_busy=body.on_busy,
         settings=body.settings.model_dump(exclude_none=True) if body.settings else {},
@@ -116,6 +116,11 @@ def _part(given: TextInput | FileInput | ImageInput) -> Part:
             return FilePart(file_id=given.file_id)
         case ImageInput():
             return ImagePart(file_id=given.file_id)
+
+
+def _parent(body: RunFields) -> str | None:
+    """Return the parent as the ports spell it: null, said aloud, is the root; left out it is the head."""
+    return "" if "parent_id" in body.model_fields_set and body.parent_id is None else body.parent_id
 
 
 def _fault(where: str, message: str) -> Invalid:

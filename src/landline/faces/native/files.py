@@ -9,9 +9,9 @@ from starlette.responses import Response
 
 from landline.faces.native import decode, documents, encode
 from landline.faces.native.params import IdempotencyParam, IdParam
-from landline.faces.native.ports import NativePorts
 from landline.faces.native.turn import PREFIX, location
 from landline.web.caller import CallerOf
+from landline.web.face import FacePorts
 from landline.web.route import Entry, requires, takes_uploads
 from landline.web.upload import open_upload
 
@@ -27,7 +27,7 @@ _HARMLESS = {
 class FileRoutes:
     """The handlers, and the table that says where they are."""
 
-    def __init__(self, ports: NativePorts) -> None:
+    def __init__(self, ports: FacePorts) -> None:
         self._files = ports.files
 
     @requires("files:write")

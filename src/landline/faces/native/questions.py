@@ -3,9 +3,9 @@
 from starlette.responses import Response
 
 from landline.faces.native import documents, encode
-from landline.faces.native.ports import NativePorts
 from landline.faces.native.turn import PREFIX
 from landline.web.caller import CallerOf
+from landline.web.face import FacePorts
 from landline.web.paging import DEFAULT_LIMIT, CursorParam, LimitParam
 from landline.web.route import Entry, requires
 
@@ -15,7 +15,7 @@ __all__ = ["QuestionRoutes"]
 class QuestionRoutes:
     """The handler, and the table that says where it is."""
 
-    def __init__(self, ports: NativePorts) -> None:
+    def __init__(self, ports: FacePorts) -> None:
         self._questions = ports.questions
 
     @requires("approvals:answer")

@@ -6,19 +6,19 @@ from landline.faces.native.agents import AgentRoutes
 from landline.faces.native.files import FileRoutes
 from landline.faces.native.health import HealthRoutes
 from landline.faces.native.pages import PageRoutes
-from landline.faces.native.ports import NativePorts
 from landline.faces.native.questions import QuestionRoutes
 from landline.faces.native.runs import RunRoutes
 from landline.faces.native.socket import NativeSocket
 from landline.faces.native.threads import ThreadRoutes
 from landline.faces.native.turn import PREFIX
+from landline.web.face import FacePorts
 from landline.web.route import LandlineRoute, add_routes, assert_declared
 from landline.web.websocket import Socket, socket_endpoint
 
 __all__ = ["face"]
 
 
-def face(ports: NativePorts, *, pages: bool = True) -> APIRouter:
+def face(ports: FacePorts, *, pages: bool = True) -> APIRouter:
     """Return the native face: REST, SSE and WebSocket under `/api/v1`, health where the ports have it.
 
     `pages` adds the plain page at `/simple`. The router works in an app of its own (under `web.guard.Guard`) and inside

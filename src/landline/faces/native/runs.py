@@ -10,7 +10,6 @@ from starlette.responses import Response
 
 from landline.faces.native import decode, documents, encode
 from landline.faces.native.params import AfterParam, IdempotencyParam, IdParam, LastEventId
-from landline.faces.native.ports import NativePorts
 from landline.faces.native.turn import PREFIX, follow_stream, respond_to_start
 from landline.faces.native.wire import AnswersBody, StartBody, StartOnThreadBody
 from landline.model.callers import Caller
@@ -19,6 +18,7 @@ from landline.model.runs import TERMINAL, Status
 from landline.model.times import iso, parse_iso
 from landline.ports.store import RunQuery
 from landline.web.caller import CallerOf
+from landline.web.face import FacePorts
 from landline.web.paging import DEFAULT_LIMIT, CursorParam, LimitParam
 from landline.web.route import Entry, requires
 
@@ -48,7 +48,7 @@ _Moment = Annotated[
 class RunRoutes:
     """The handlers, and the table that says where they are."""
 
-    def __init__(self, ports: NativePorts) -> None:
+    def __init__(self, ports: FacePorts) -> None:
         self._ports = ports
         self._runs = ports.runs
 

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final, Literal, cast
 from pydantic import Field, TypeAdapter, ValidationError
 
 from landline.faces.native import decode
-from landline.faces.native.ports import NativePorts
 from landline.faces.native.wire import AnswersBody, Body, Id, RunFields, Text, Title
 from landline.model.errors import Conflict, FieldError, Invalid, LandlineError, NotFound
 from landline.model.events import encode
@@ -18,6 +17,7 @@ from landline.model.runs import TERMINAL
 from landline.ports.runs import StartRun
 from landline.web import strict_json
 from landline.web.caller import check_scopes
+from landline.web.face import FacePorts
 from landline.web.websocket import Socket
 
 __all__ = ["NativeSocket"]
@@ -97,7 +97,7 @@ _Key = tuple[Literal["run", "thread"], str]
 class NativeSocket:
     """What one accepted socket holds: its subscriptions, each a cursor and a task, and no queue."""
 
-    def __init__(self, socket: Socket, ports: NativePorts) -> None:
+    def __init__(self, socket: Socket, ports: FacePorts) -> None:
         self._socket = socket
         self._caller = socket.caller
         self._ports = ports

@@ -8,12 +8,12 @@ from starlette.responses import Response
 
 from landline.faces.native import decode, documents, encode
 from landline.faces.native.params import IdempotencyParam, IdParam
-from landline.faces.native.ports import NativePorts
 from landline.faces.native.turn import PREFIX, location
 from landline.faces.native.wire import CreateThreadBody, ForkBody, PatchThreadBody
 from landline.model.errors import Invalid
 from landline.ports.store import MessageQuery, ThreadQuery
 from landline.web.caller import CallerOf
+from landline.web.face import FacePorts
 from landline.web.paging import DEFAULT_LIMIT, CursorParam, LimitParam
 from landline.web.route import Entry, StrictRequest, requires
 from landline.web.waiting import now
@@ -27,7 +27,7 @@ _MOST_FILTERS = 16
 class ThreadRoutes:
     """The handlers, and the table that says where they are."""
 
-    def __init__(self, ports: NativePorts) -> None:
+    def __init__(self, ports: FacePorts) -> None:
         self._threads = ports.threads
 
     @requires("threads:write")

@@ -12,11 +12,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from landline.faces.native.encode import json_response
-from landline.faces.native.ports import NativePorts
 from landline.model.callers import Caller
 from landline.model.events import Stamped
 from landline.model.runs import OnDisconnect
 from landline.ports.runs import Started
+from landline.web.face import FacePorts
 from landline.web.sse import EventStream, frames
 from landline.web.waiting import until_gone
 
@@ -32,7 +32,7 @@ def location(request: Request, path: str) -> str:
 
 
 async def respond_to_start(
-    ports: NativePorts,
+    ports: FacePorts,
     request: Request,
     caller: Caller,
     started: Started,
@@ -54,7 +54,7 @@ async def respond_to_start(
 
 
 def follow_stream(
-    ports: NativePorts,
+    ports: FacePorts,
     caller: Caller,
     run_id: str,
     *,
@@ -78,7 +78,7 @@ async def _pieces(batches: AsyncIterator[Sequence[Stamped]]) -> AsyncIterator[by
 
 
 async def _wait(
-    ports: NativePorts,
+    ports: FacePorts,
     request: Request,
     caller: Caller,
     run_id: str,
@@ -100,6 +100,6 @@ async def _wait(
             return json_response(await ports.runs.get(caller, run_id), headers=headers)
 
 
-async def _to_the_end(ports: NativePorts, caller: Caller, run_id: str) -> None:
+async def _to_the_end(ports: FacePorts, caller: Caller, run_id: str) -> None:
     async for _ in ports.runs.follow(caller, run_id):
         pass

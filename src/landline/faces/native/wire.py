@@ -99,7 +99,11 @@ class RunFields(Body):
 
     agent: Name | None = Field(None, validation_alias=AliasChoices("agent", "agent_type"))
     input: Text | Parts | None = None
-    parent_id: Id | None = None
+    parent_id: Id | None = Field(
+        None,
+        description="The message the turn goes below; left out: the thread's head. "
+        "With an input, null begins a branch at the root: an edit of the first message.",
+    )
     context: Annotated[Any, AfterValidator(_bounded)] = None
     settings: SettingsBody | None = None
     on_busy: Literal["reject", "queue", "interrupt", "steer"] = "reject"

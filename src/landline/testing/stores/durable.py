@@ -6,6 +6,7 @@ from landline.model.callers import SYSTEM, Caller
 from landline.model.messages import text_of
 from landline.model.runs import Answer
 from landline.ports.store import IdempotencyKey, Store
+from landline.testing.stores.documents import put
 from landline.testing.stores.kit import ALICE, OWNER, Pen, StoreFactory, ask, moment, new_thread, start
 from landline.testing.stores.suite import StoreConformance
 
@@ -93,6 +94,36 @@ class DurableStoreConformance(StoreConformance):
         assert promoted.run.id == queued.run.id
         assert text_of(promoted.input) == "two"
         assert await store.verify(SYSTEM) == []
+        await store.close()
+
+    @pytest.mark.contract("REL-3", "RUN-6", "THR-5")
+    async def test_a_queued_edit_of_the_first_message_is_still_one_after_a_restart(
+        self, store: Store, store_factory: StoreFactory
+    ) -> None:
+        thread = await new_thread(store)
+        await start(store, thread.id, "one")
+        edit = await start(store, thread.id, "one, edited", queue="last", parent_id="")
+        store = await reopen(store, store_factory)
+        (claim,) = await store.recover(SYSTEM, owner="worker-2", at=moment(3))
+        promoted = (await Pen(store, claim).complete()).promoted
+        assert promoted is not None
+        assert (promoted.run.id, promoted.parent_id) == (edit.run.id, None)
+        store = await reopen(store, store_factory)
+        (claim,) = await store.recover(SYSTEM, owner="worker-3", at=moment(4))
+        assert (claim.run.id, claim.parent_id) == (edit.run.id, None)
+        assert [row.content for row in await store.branch(ALICE, thread.id, None)] == ["one, edited"]
+        await store.close()
+
+    @pytest.mark.contract("ADP-7", "THR-2")
+    async def test_documents_are_there_after_a_restart(
+        self, store: Store, store_factory: StoreFactory
+    ) -> None:
+        await store.write_documents(ALICE, [put("a", label="x"), put("b"), put("a", "2", label="x")])
+        before = await store.list_documents(ALICE, "notes")
+        store = await reopen(store, store_factory)
+        assert await store.list_documents(ALICE, "notes") == before
+        assert [d.version for d in before] == ["2", "1"]
+        assert await store.list_documents(CAROL, "notes") == []
         await store.close()
 
     @pytest.mark.contract("RUN-7")

@@ -99,6 +99,47 @@ class MessagePromises:
         assert [row.id for row in await store.branch(ALICE, thread.id, new)][-1] == new
 
     @pytest.mark.contract("THR-5")
+    async def test_an_edit_of_the_first_message_is_a_sibling_at_the_root(self, store: Store) -> None:
+        thread = await new_thread(store)
+        _, old = await talk(store, thread.id, "one")
+        accepted = await start(store, thread.id, "one, edited", parent_id="")
+        assert accepted.claim
+        assert accepted.claim.parent_id is None
+        await Pen(store, accepted.claim).complete("new answer")
+        rows = await store.branch(ALICE, thread.id, None)
+        assert [(row.content, row.parent_id, row.seq) for row in rows] == [
+            ("one, edited", None, 3),
+            ("new answer", rows[0].id, 4),
+        ]
+        assert [row.content for row in await store.branch(ALICE, thread.id, old)] == ["one", "answer to one"]
+        every_row = await every(store, MessageQuery(thread_id=thread.id, limit=1, branch="all"))
+        assert [row.seq for row in every_row] == [1, 2, 3, 4]
+        fork, _ = await store.fork_thread(
+            ALICE, thread.id, old, NewThread(id=new_id(), agent="a", at=moment())
+        )
+        await talk(store, fork.id, "one, in the fork", parent_id="")
+        assert (await store.branch(ALICE, fork.id, None))[0].content == "one, in the fork"
+        assert await store.verify(SYSTEM) == []
+        empty = await new_thread(store)
+        await talk(store, empty.id, "first", parent_id="")
+        assert (await store.branch(ALICE, empty.id, None))[0].parent_id is None
+
+    @pytest.mark.contract("THR-5", "RUN-6")
+    async def test_a_queued_edit_of_the_first_message_begins_at_the_root(self, store: Store) -> None:
+        thread = await new_thread(store)
+        active = await start(store, thread.id, "one")
+        await start(store, thread.id, "two", queue="last")
+        await start(store, thread.id, "one, edited", queue="last", parent_id="")
+        claim = active.claim
+        parents: list[str | None] = []
+        while claim:
+            parents.append(claim.parent_id)
+            claim = (await Pen(store, claim).complete()).promoted
+        assert parents == [None, (await store.get_run(ALICE, active.run.id)).message_id, None]
+        rows = await store.branch(ALICE, thread.id, None)
+        assert [row.content for row in rows] == ["one, edited", "answer"]
+
+    @pytest.mark.contract("THR-5")
     async def test_answering_again_puts_the_new_answer_beside_the_old(self, store: Store) -> None:
         thread = await new_thread(store)
         asked, old = await talk(store, thread.id, "one")

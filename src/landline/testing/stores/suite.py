@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from landline.ports.store import Store
+from landline.testing.stores.documents import DocumentPromises
 from landline.testing.stores.kit import StoreFactory
 from landline.testing.stores.log import LogPromises
 from landline.testing.stores.messages import MessagePromises
@@ -27,6 +28,7 @@ class StoreConformance(
     QuestionPromises,
     OwnershipPromises,
     PeoplePromises,
+    DocumentPromises,
 ):
     """Everything a store promises while it is open."""
 

@@ -23,7 +23,7 @@ def upgrade() -> None:
 
 
 def people() -> None:
-    """Keys, files, idempotency and what the database knows of itself."""
+    """Keys, documents, files, idempotency and what the database knows of itself."""
     op.create_table(
         "api_keys",
         sa.Column("id", sa.Text(), nullable=False),
@@ -40,6 +40,22 @@ def people() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index("api_keys_by_prefix", "api_keys", ["prefix"], unique=False)
+    op.create_table(
+        "documents",
+        sa.Column("n", sa.Integer(), nullable=False),
+        sa.Column("tenant", sa.Text(), nullable=False),
+        sa.Column("user_id", sa.Text(), nullable=False),
+        sa.Column("collection", sa.Text(), nullable=False),
+        sa.Column("key", sa.Text(), nullable=False),
+        sa.Column("label", sa.Text(), nullable=True),
+        sa.Column("version", sa.Text(), nullable=False),
+        sa.Column("body", sa.LargeBinary(), nullable=False),
+        sa.PrimaryKeyConstraint("n"),
+    )
+    owner = ["tenant", "user_id", "collection"]
+    op.create_index("documents_by_key", "documents", [*owner, "key"], unique=True)
+    op.create_index("documents_by_label", "documents", [*owner, "label", "n"], unique=False)
+    op.create_index("documents_by_writing", "documents", [*owner, "n"], unique=False)
     op.create_table(
         "files",
         sa.Column("id", sa.Text(), nullable=False),

@@ -1,4 +1,4 @@
-"""What the native face is given: the ports it translates to, and the edge."""
+"""What every face is given: the ports it translates to, and the edge. A face is a function of these to a router."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
@@ -11,15 +11,15 @@ from landline.ports.runs import Agents, Files, Questions, Runs, Threads, Watch
 from landline.web.door import Door
 from landline.web.health import Health
 
-__all__ = ["ContextSource", "NativePorts"]
+__all__ = ["ContextSource", "FacePorts"]
 
 ContextSource = Callable[[Request, Caller], Awaitable[Any]]
 """Opens the host app's own context for a run (AGT-6); whoever gives it also keeps it open until the run ends."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class NativePorts:
-    """Everything the native face needs. Without `health` it serves no health routes."""
+class FacePorts:
+    """Everything a face needs. Without `health` there are no health routes."""
 
     runs: Runs
     threads: Threads

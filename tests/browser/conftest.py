@@ -27,7 +27,9 @@ FLAGS = (
 )
 CHROMIUMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MISSING_PLAYWRIGHT = "Playwright is not installed. `make browser` installs it beside the other packages."
-MISSING_CHROMIUM = "No Chromium is on PATH. Install one: apt-get install chromium, or brew install --cask chromium."
+MISSING_CHROMIUM = (
+    "No Chromium is on PATH. Install one: apt-get install chromium, or brew install --cask chromium."
+)
 
 Start = Callable[..., Awaitable[Server]]
 
@@ -80,13 +82,19 @@ class Tab:
         self.page, self.server = page, server
         self.requests: list[str] = []
         self.complaints: list[str] = []
-        page.on("request", lambda request: self.requests.append(request.url))
+        page.on("request", self._asked)
         page.on("console", self._heard)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("pageerror", self._failed)
+
+    def _asked(self, request: Any) -> None:
+        self.requests.append(request.url)
+
+    def _failed(self, error: Any) -> None:
+        self.complaints.append(str(error))
 
     def _heard(self, message: Any) -> None:
-        # A server that is down is part of what is tested, and the browser logs each try.
-        if message.type in ("error", "warning") and "ERR_CONNECTION" not in message.text:
+        # A server that goes away is part of what is tested, and the browser logs each cut and each try.
+        if message.type in ("error", "warning") and "net::ERR_" not in message.text:
             self.complaints.append(message.text)
 
     @property
@@ -127,7 +135,9 @@ class Tab:
     async def overflow(self) -> int:
         """Return by how many pixels the page is wider than its window."""
         return int(
-            await self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+            await self.page.evaluate(
+                "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+            )
         )
 
 

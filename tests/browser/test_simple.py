@@ -35,6 +35,7 @@ async def test_a_reply_grows_on_the_page_before_the_run_ends(start: Start, tab: 
 async def test_a_note_is_made_and_its_deletion_denied_and_approved(start: Start, tab: Open) -> None:
     """The card names the tool and its arguments; the decision and what came of it stay on the page."""
     page = await tab(await start())
+    await page.see("#log", "offline script (not a language model)")
     await page.picture("start")
     await page.say("create a note titled Milk: two bottles")
     card = await page.see("details.tool", "create_note is done")
@@ -100,7 +101,7 @@ async def test_a_question_is_answered_with_the_keyboard_alone(start: Start, tab:
     await page.picture("question")
     await page.page.keyboard.type("What is a half?")
     await page.page.keyboard.press("Enter")
-    await page.see(".assistant", "Student: What is a half?")
+    await page.see(".assistant", "Student:** What is a half?")
     await page.see(".assistant", "Thank you!")
     await page.idle()
     assert (await page.shown()).count("Welcome to our lesson") == 1
@@ -108,7 +109,9 @@ async def test_a_question_is_answered_with_the_keyboard_alone(start: Start, tab:
 
 
 @pytest.mark.contract("UI-8", "EVT-4")
-async def test_the_page_comes_back_by_itself_when_the_server_is_killed_in_mid_answer(start: Start, tab: Open) -> None:
+async def test_the_page_comes_back_by_itself_when_the_server_is_killed_in_mid_answer(
+    start: Start, tab: Open
+) -> None:
     """The whole text stands there once, whatever the crash took back."""
     page = await tab(await start(AGENTS))
     await page.say("go")
@@ -122,6 +125,36 @@ async def test_the_page_comes_back_by_itself_when_the_server_is_killed_in_mid_an
     texts = [text for text in await page.page.locator(".assistant:not(.cut)").all_text_contents() if text]
     assert texts == [SPOKEN]
     assert await page.page.text_content("#state") == ""
+
+
+@pytest.mark.contract("UI-8", "EVT-4", "CLI-5")
+async def test_a_message_that_a_crash_took_back_is_written_anew_and_not_doubled(
+    start: Start, tab: Open
+) -> None:
+    """A language model says its answer again from the start; the cut one leaves the page."""
+    page = await tab(await start())
+    await page.say("help")
+    await page.see(".assistant", "I understand only")
+    page.server.process.kill()
+    await page.see("#state", "coming back")
+    await page.server.start()
+    await page.see(".assistant", "a real model does this.")
+    await page.idle()
+    (run,) = await page.server.items("/runs?limit=50")
+    assert run["status"] == "completed"
+    texts = [text for text in await page.page.locator(".assistant:not(.cut)").all_text_contents() if text]
+    assert texts == [run["output"]]
+
+
+@pytest.mark.contract("UI-8")
+async def test_who_has_scrolled_up_stays_there_while_the_answer_grows(start: Start, tab: Open) -> None:
+    page = await tab(await start(AGENTS), viewport={"width": 375, "height": 320})
+    await page.say("go")
+    await page.see(".assistant", "word30 ")
+    assert await page.page.evaluate("log.scrollTop") > 0, "it follows"
+    await page.page.evaluate("log.scrollTop = 0")
+    await page.see(".assistant", f"word{WORDS - 1}")
+    assert await page.page.evaluate("log.scrollTop") == 0
 
 
 @pytest.mark.contract("UI-8")
@@ -179,7 +212,9 @@ async def test_hostile_words_are_shown_and_do_nothing(start: Start, tab: Open) -
     await page.idle()
     assert (await page.shown()).count("<script>window.hacked=1</script>") >= 6
     assert await page.page.evaluate("window.hacked") is None
-    made = await page.page.evaluate("document.querySelectorAll('#log :is(img,script,svg,iframe,style,a)').length")
+    made = await page.page.evaluate(
+        "document.querySelectorAll('#log :is(img,script,svg,iframe,style,a)').length"
+    )
     assert made == 0
     paths = {url.removeprefix(page.server.process.url).split("?")[0] for url in page.requests}
     strange = {path for path in paths if not path.startswith(("/api/v1/", "/simple", "data:"))}
@@ -267,5 +302,7 @@ async def test_a_new_tab_of_a_locked_server_asks_for_the_key(start: Start, tab: 
     await page.page.wait_for_selector("#agent option", state="attached")
     await page.say("go")
     await page.see(".assistant", f"word{WORDS - 1}")
-    assert await page.page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length") == 0
+    assert (
+        await page.page.evaluate("localStorage.length + sessionStorage.length + document.cookie.length") == 0
+    )
     page.complaints[:] = [text for text in page.complaints if "401" not in text]

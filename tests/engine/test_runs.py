@@ -8,7 +8,7 @@ import pytest
 
 from landline.model.callers import LOCAL, Caller
 from landline.model.errors import AgentFailed, Busy, Gone, Invalid, NotFound, Unsupported
-from landline.model.events import Event, MessageStarted, Stamped, TextDelta
+from landline.model.events import Event, MessageCompleted, MessageStarted, Stamped, TextDelta
 from landline.model.ids import new_id
 from landline.model.messages import TextPart, ToolCallPart
 from landline.ports.adapter import Finished, Turn
@@ -300,6 +300,9 @@ async def test_a_run_that_cannot_be_stored_fails_alone(
         message_id = new_id()
         yield MessageStarted(message_id=message_id, role="assistant")
         yield TextDelta(message_id=message_id, delta="poison" if poison and where == "delta" else "fine")
+        yield MessageCompleted(
+            message_id=message_id, text="poison" if poison and where == "delta" else "fine"
+        )
         for _ in range(100):
             await asyncio.sleep(0)
         async for item in say("poison" if poison else "fine"):

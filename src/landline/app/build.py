@@ -233,6 +233,7 @@ class Landline:
             docs_url=None,
             redoc_url=None,
             openapi_url=None,
+            redirect_slashes=False,
             lifespan=lifespan,
         )
         for face in self._faces():

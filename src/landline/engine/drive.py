@@ -112,7 +112,7 @@ class Driver:
         """Let go of all live runs without ending them: the next start takes them up (REL-4)."""
         for segment, task in list(self._segments.values()):
             segment.stop = segment.stop or "leave"
-            if not segment.closing:
+            if segment.stoppable and not segment.closing:
                 task.cancel()
         tasks = [task for _, task in self._segments.values()]
         if tasks:
@@ -127,7 +127,8 @@ class Driver:
             segment.stop, segment.stopped_by = why, by
             if segment.line is not None:
                 segment.line.stopping = True
-            task.cancel()
+            if segment.stoppable:
+                task.cancel()
         done, _ = await asyncio.wait([task], timeout=STOP_S)
         if not done and segment.closing:
             await asyncio.wait([task])
@@ -200,8 +201,13 @@ class Driver:
 
     async def _run_agent(self, segment: Segment) -> Finished:
         claim = segment.claim
-        if claim.cancel_by is not None:
+        if claim.last_seq > 1:
+            segment.run_log.fold = Fold(await self._stored(claim))
+        # From here on a stop cancels the task; before, it would lose what the log holds, or the task altogether.
+        segment.stoppable = True
+        if claim.cancel_by is not None and segment.stop is None:
             segment.stop, segment.stopped_by = "cancel", claim.cancel_by
+        if segment.stop is not None:
             raise asyncio.CancelledError
         if claim.attempts_without_progress >= POISON_ATTEMPTS:
             raise AgentFailed("The run lost its worker again and again and was stopped.", code="poisoned")
@@ -232,27 +238,8 @@ class Driver:
         return finished
 
     async def _line(self, segment: Segment, adapter: Adapter) -> RunLine:
-        """Load what earlier segments left, say that this one begins, and return its line."""
-        claim = segment.claim
-        caller, run_id = claim.caller, claim.run.id
-        records, answers = {}, {}
-        if claim.last_seq > 1:
-            segment.run_log.fold = Fold(await self._stored(claim))
-            records = await self._store.records(caller, run_id)
-            answers = {
-                settled.key: settled for settled in await self._store.settled_questions(caller, run_id)
-            }
-        line = RunLine(
-            run_log=segment.run_log,
-            records=records,
-            answers=answers,
-            caller=caller,
-            files=self._files,
-            store=self._store,
-            clock=self._clock,
-            tasks=self._tasks,
-        )
-        fold = segment.fold
+        """Say that the segment begins, load what earlier ones left, and return its line."""
+        claim, fold = segment.claim, segment.fold
         if fold.attempt == 0:
             segment.run_log.started(iso(self._clock.now()))
             segment.run_log.add(RunStarted(agent=claim.run.agent, attempt=claim.run.attempt))
@@ -262,7 +249,23 @@ class Driver:
             segment.run_log.add(
                 RunResumed(attempt=claim.run.attempt, reason="recovered", drop_message_id=dropped)
             )
-        return line
+        caller, run_id = claim.caller, claim.run.id
+        records, answers = {}, {}
+        if claim.last_seq > 1:
+            records = await self._store.records(caller, run_id)
+            answers = {
+                settled.key: settled for settled in await self._store.settled_questions(caller, run_id)
+            }
+        return RunLine(
+            run_log=segment.run_log,
+            records=records,
+            answers=answers,
+            caller=caller,
+            files=self._files,
+            store=self._store,
+            clock=self._clock,
+            tasks=self._tasks,
+        )
 
     async def _stored(self, claim: Claim) -> list[Stamped]:
         events: list[Stamped] = []

@@ -13,7 +13,16 @@ from collections.abc import Sequence
 from landline.engine.fold import Fold
 from landline.engine.loop import Bells, Tasks
 from landline.model.errors import AgentFailed, StorageFailed
-from landline.model.events import Event, ReasoningDelta, Stamped, TextDelta, encode, mended
+from landline.model.events import (
+    Event,
+    ReasoningDelta,
+    Stamped,
+    TextDelta,
+    ToolCompleted,
+    ToolFailed,
+    encode,
+    mended,
+)
 from landline.model.runs import Usage
 from landline.model.times import iso
 from landline.ports.clock import Clock
@@ -26,8 +35,17 @@ logger = logging.getLogger(__name__)
 TAIL_EVENTS = 512
 """How many stored events of a live run stay in memory for readers at its tail; a slower reader reads the store."""
 
-BACKLOG_EVENTS = 2_000
-"""A run with so many events not yet stored is made to wait (the disk is behind, or refuses)."""
+TAIL_BYTES = 128 * 1024
+"""The same in bytes of the events' JSON."""
+
+BACKLOG_BYTES = 256 * 1024
+"""A run with so much not yet stored is made to wait (the disk is behind, or refuses)."""
+
+LARGEST_DELTA = 4_096
+"""Characters up to which text deltas are merged: a reader takes an event whole."""
+
+READ_BYTES = 64 * 1024
+"""About how much a reader is handed at once; a stalled one holds no more than that."""
 
 PACE_PER_RUN_S = 0.0001
 PACE_LEAST_S = 0.002
@@ -56,12 +74,14 @@ class RunLog:
         self.epoch = claim.epoch
         self.written = claim.last_seq
         self._tail: list[Stamped] = []
+        self._tail_bytes = 0
         self._newest: list[Stamped] = []
         self.closed = False
         self.unstorable = False
         self._log = log
         self.fold = Fold()
         self._pending: list[tuple[Event, bytes | None]] = []
+        self._pending_bytes = 0
         self._records: list[tuple[str, bytes]] = []
         self._questions: list[NewQuestion] = []
         self._progress = False
@@ -82,11 +102,15 @@ class RunLog:
         self.fold.apply(event)
         if self._pending and isinstance(event, (TextDelta, ReasoningDelta)):
             last = self._pending[-1][0]
-            if type(last) is type(event) and last.message_id == event.message_id:
+            fits = isinstance(last, (TextDelta, ReasoningDelta)) and len(last.delta) < LARGEST_DELTA
+            if fits and type(last) is type(event) and last.message_id == event.message_id:
+                self._pending_bytes += len(event.delta)
                 merged = type(event)(message_id=event.message_id, delta=last.delta + event.delta)
                 self._pending[-1] = (merged, None)
                 return
         self._pending.append((event, body))
+        self._pending_bytes += len(body)
+        self._progress = self._progress or isinstance(event, (ToolCompleted, ToolFailed))
         self._log.dirty(self)
 
     def record(self, key: str, value: bytes) -> None:
@@ -105,7 +129,7 @@ class RunLog:
     @property
     def behind(self) -> bool:
         """Whether so much waits to be stored that the run should pause."""
-        return len(self._pending) > BACKLOG_EVENTS
+        return self._pending_bytes > BACKLOG_BYTES
 
     async def flushed(self) -> None:
         """Return when everything added so far is stored."""
@@ -171,18 +195,25 @@ class RunLog:
             spent_s=final[4] if final else None,
         )
         waiters, self._waiters = self._waiters, []
-        self._pending, self._records, self._questions = [], [], []
+        self._pending, self._records, self._questions, self._pending_bytes = [], [], [], 0
         self._durable, self._progress, self._started_at, self._final = False, False, None, None
         return batch, waiters
 
     def stored(self, events: Sequence[Stamped]) -> None:
         """Move the tail: these are in the store now."""
-        if events:
-            self._newest = list(events)
-            self._tail += self._newest
-            if len(self._tail) > 2 * TAIL_EVENTS:
-                del self._tail[:-TAIL_EVENTS]
-            self.written = events[-1].seq
+        if not events:
+            return
+        self._newest = list(events) if sum(len(event.body) for event in events) <= READ_BYTES else []
+        self._tail += events
+        self._tail_bytes += sum(len(event.body) for event in events)
+        if len(self._tail) > 2 * TAIL_EVENTS or self._tail_bytes > TAIL_BYTES:
+            kept = self._tail[-TAIL_EVENTS:]
+            size, first = 0, len(kept)
+            while first and size + len(kept[first - 1].body) <= READ_BYTES:
+                first -= 1
+                size += len(kept[first].body)
+            self._tail, self._tail_bytes = kept[first:], size
+        self.written = events[-1].seq
 
     def _check(self) -> None:
         if self.closed:

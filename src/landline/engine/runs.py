@@ -118,16 +118,20 @@ class EngineRuns:
         return await self._store.get_run(caller, run_id)
 
     async def _end(self, caller: Caller, run_id: str) -> None:
-        at = iso(self._clock.now())
-        cancelled = await self._store.cancel(caller, run_id, by=caller.user, at=at, owner=self._owner)
-        if cancelled.settled:
-            await self._driver.drop_context(run_id)
-            self._bells.ring(run_id)
-            self._bells.ring(f"thread:{cancelled.run.thread_id}")
-        else:
+        while True:
+            at = iso(self._clock.now())
+            cancelled = await self._store.cancel(caller, run_id, by=caller.user, at=at, owner=self._owner)
+            if cancelled.claim is not None:
+                self._driver.launch(cancelled.claim)
+            if cancelled.settled:
+                break
             await self._driver.stop(run_id, by=caller.user)
-        if cancelled.promoted is not None:
-            self._driver.launch(cancelled.promoted)
+            if (await self._store.get_run(caller, run_id)).status != "waiting":
+                break
+            # It asked a question instead of ending: now it waits, and is ended as one that waits.
+        await self._driver.drop_context(run_id)
+        self._bells.ring(run_id)
+        self._bells.ring(f"thread:{cancelled.run.thread_id}")
 
     async def answer(self, caller: Caller, run_id: str, answers: Sequence[Answer]) -> AnsweredRun:
         """Settle open questions; the run goes on when none is left."""

@@ -41,6 +41,7 @@ class Segment:
     line: RunLine | None = None
     stop: str | None = None
     stopped_by: str = ""
+    stoppable: bool = False
     closing: bool = False
     model: str | None = None
     rows: Sequence[NewMessage] = ()

@@ -235,12 +235,16 @@ class Appended:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Cancelled:
-    """`settled`: the store ended the run itself (it was queued or waiting); otherwise its driver must stop."""
+    """`settled`: the run has ended (it was queued, or had ended before); otherwise its driver must end it.
+
+    `claim` is set for a run that waited: it is running again, only to be ended by whoever drives it now, because its
+    end writes what it said into the thread.
+    """
 
     run: Run
     settled: bool
     events: Sequence[Stamped] = ()
-    promoted: Claim | None = None
+    claim: Claim | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -361,7 +365,7 @@ class Store(Documents, Protocol):
     async def settled_questions(self, caller: Caller, run_id: str) -> list[Settled]: ...
 
     async def cancel(self, caller: Caller, run_id: str, *, by: str, at: str, owner: str) -> Cancelled:
-        """Ask for the run's end; a queued or waiting run is ended here, a terminal one is returned as it is."""
+        """Ask for the run's end. A queued run is ended here, its message kept beside the branch; see `Cancelled`."""
         ...
 
     async def answer(

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, TypeVar, cast
 
 from fastapi import APIRouter, FastAPI
 from fastapi.routing import APIRoute, iter_route_contexts
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 
@@ -124,6 +124,8 @@ class LandlineRoute(APIRoute):
                 if reads_json:
                     _check_json_type(strict)
                 return await handle(strict)
+            except ClientDisconnect:
+                return Response(status_code=499)  # nobody is there to read it, and nothing is wrong here
             except Exception as error:  # noqa: BLE001 - this is where every error becomes a problem
                 response = respond(error, request)
                 response.headers["x-request-id"] = request_id(request.scope)

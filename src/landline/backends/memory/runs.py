@@ -146,7 +146,7 @@ def append(state: State, batch: Append) -> Appended:
     _ask(row, batch)
     _say(state, row, batch)
     row.spent_s = row.spent_s if batch.spent_s is None else batch.spent_s
-    row.attempts_without_progress = 0 if batch.progress else row.attempts_without_progress
+    row.attempts_without_progress = -1 if batch.progress else row.attempts_without_progress
     row.run = msgspec.structs.replace(
         row.run,
         started_at=row.run.started_at or batch.started_at,
@@ -209,15 +209,25 @@ def cancel(state: State, caller: Caller, run_id: str, *, by: str, at: str, owner
     if row.run.status == "running":
         row.cancel_by = row.cancel_by or by
         return Cancelled(run=shown(row), settled=False)
-    was = row.run.status
-    tail = state.messages.get(row.tail_id or "")
-    own = tail is not None and tail.message.run_id == run_id and tail.message.role == "assistant"
-    message_id = row.tail_id if own else None
-    events = write(row, RunCancelled(by=by, message_id=message_id), at=at)
-    row.run = msgspec.structs.replace(row.run, status="cancelled", ended_at=at, message_id=message_id)
-    _close(row)
-    promoted = _promote(state, row.run.thread_id, owner=owner, at=at) if was == "waiting" else None
-    return Cancelled(run=shown(row), settled=True, events=events, promoted=promoted)
+    if row.run.status == "waiting":
+        row.cancel_by = by
+        _close(row)
+        return Cancelled(run=shown(row), settled=False, claim=take(row, owner))
+    events = write(row, RunCancelled(by=by), at=at)
+    row.run = msgspec.structs.replace(row.run, status="cancelled", ended_at=at)
+    _keep_input(state, row, at=at)
+    return Cancelled(run=shown(row), settled=True, events=events)
+
+
+def _keep_input(state: State, row: RunRow, *, at: str) -> None:
+    """Append the message of a run that never began, beside the branch that is spoken on."""
+    if row.new.message is None:
+        return
+    thread = state.threads[row.run.thread_id]
+    head_id = thread.thread.head_id
+    parent_id = head_id if row.new.parent_id is None else row.new.parent_id or None
+    threads.append(state, thread, row.run.id, parent_id, row.new.message)
+    thread.thread = msgspec.structs.replace(thread.thread, head_id=head_id, updated_at=at)
 
 
 def recover(state: State, caller: Caller, *, owner: str, at: str) -> list[Claim]:

@@ -38,6 +38,9 @@ _WIDTH = 8
 _FILLER = (None,) * _WIDTH
 _FARTHEST = 2**62
 
+PAGE_BYTES = 64 * 1024
+"""A page of events ends with the one that reaches this: what a stalled reader holds is bounded (REL-10)."""
+
 
 @cache
 def _insert_statement(rows: int) -> str:
@@ -198,7 +201,8 @@ def _say(connection: sqlite3.Connection, batch: Append, state: Row) -> str | Non
 
 def _update(connection: sqlite3.Connection, batch: Append, state: Row, tail_id: str | None) -> None:
     settle = batch.settle
-    progress = batch.progress and state["attempts_without_progress"] > 0
+    # Progress counts as -1: an attempt that got further is no lost attempt when it is taken over (REL-3).
+    progress = batch.progress and state["attempts_without_progress"] >= 0
     columns = (batch.started_at, batch.usage, batch.model, batch.spent_s, settle, tail_id)
     if not progress and all(column is None for column in columns):
         return
@@ -226,8 +230,9 @@ def _update(connection: sqlite3.Connection, batch: Append, state: Row, tail_id: 
 _EVENTS = f"""
 SELECT r.thread_id, (SELECT CAST(group_concat(
         e.seq || x'1f' || e.at || x'1f' || e.type || x'1f' || CAST(e.body AS TEXT), x'1e') AS BLOB)
-    FROM (SELECT seq, at, type, body FROM events
-        WHERE run_n = r.n AND seq > :after ORDER BY seq LIMIT :limit) e) AS packed
+    FROM (SELECT *, SUM(LENGTH(body)) OVER (ORDER BY seq) - LENGTH(body) AS before FROM (
+        SELECT seq, at, type, body FROM events WHERE run_n = r.n AND seq > :after ORDER BY seq LIMIT :limit)) e
+    WHERE e.before < {PAGE_BYTES}) AS packed
 FROM runs r WHERE r.id = :id AND {owned("r")}
 """
 """One row for a whole page, for the reason given in `sqlite.messages`."""

@@ -15,10 +15,15 @@ function element(kind, className, text) {
   return made;
 }
 
-function add(made) {
+// Whoever reads the end keeps seeing it; whoever has scrolled up stays where they are.
+function keepEnd(change) {
   const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 80;
-  log.append(made);
+  change();
   if (atEnd) log.scrollTop = log.scrollHeight;
+}
+
+function add(made) {
+  keepEnd(() => log.append(made));
   return made;
 }
 
@@ -100,7 +105,7 @@ function show(event) {
       if (event.role === "assistant") shown.set(event.message_id, add(element("div", "message assistant", "")));
       break;
     case "text.delta":
-      if (message) { message.textContent += event.delta; log.scrollTop = log.scrollHeight; }
+      if (message) keepEnd(() => message.append(event.delta));
       break;
     case "message.completed":
       if (message && event.text) message.textContent = event.text;
@@ -161,8 +166,7 @@ function output(messageId, value) {
     const message = shown.get(messageId);
     if (message) message.hidden = true;  // The raw text of a structured answer says the same twice.
   }
-  shown.get(id).firstChild.textContent = pretty(value);
-  log.scrollTop = log.scrollHeight;
+  keepEnd(() => { shown.get(id).firstChild.textContent = pretty(value); });
 }
 
 function tool(callId, title, value, name) {
@@ -256,6 +260,7 @@ async function watch(runId, answer) {
 
 async function start(text) {
   $("starters").replaceChildren();
+  for (const intro of log.querySelectorAll(".intro")) intro.remove();
   state.textContent = "";
   const body = JSON.stringify({ input: text, mode: "stream", ...(thread ? {} : { agent: $("agent").value }) });
   // The key makes a repeat after a cut line safe: the server answers with the same run.
@@ -270,6 +275,7 @@ async function start(text) {
     }
   }
   add(element("div", "message user", text));
+  log.scrollTop = log.scrollHeight;
   const runId = answer.headers.get("Location").split("/").pop();
   if (!thread) thread = (await (await call("runs/" + runId)).json()).thread_id;
   await watch(runId, answer);
@@ -317,6 +323,10 @@ function fresh() {
   log.replaceChildren();
   state.textContent = "";
   const agent = agents.find((one) => one.name === $("agent").value);
+  // What the agent is, and what it runs on: nobody should take a script for a model.
+  const model = agent && agent.labels && agent.labels.model;
+  const about = [agent && agent.description, model && "Model: " + model].filter(Boolean).join("\n");
+  if (about) log.append(element("p", "intro", about));
   $("starters").replaceChildren(...((agent && agent.starters) || []).map((text) => {
     const offer = element("button", "", text);
     offer.type = "button";

@@ -39,19 +39,15 @@ WHERE r.id = :id AND r.epoch = :epoch AND r.status = :expected AND {owned("r")}
 UPDATE = """
 UPDATE runs SET started_at = coalesce(started_at, :started_at), usage = coalesce(:usage, usage),
     model = coalesce(:model, model), spent_s = coalesce(:spent_s, spent_s), tail_id = coalesce(:tail_id, tail_id),
-    attempts_without_progress = CASE WHEN :progress THEN 0 ELSE attempts_without_progress END,
+    attempts_without_progress = CASE WHEN :progress THEN -1 ELSE attempts_without_progress END,
     status = coalesce(:status, status), ended_at = coalesce(:ended_at, ended_at), output = coalesce(:output, output),
     message_id = coalesce(:message_id, message_id), error = coalesce(:error, error)
 WHERE n = :n AND epoch = :epoch AND status = 'running'
 """
 
 END = """
-UPDATE runs SET status = 'cancelled', ended_at = :at, cancel_by = :by, message_id = coalesce(:message_id, message_id)
-WHERE n = :n AND status = :expected
+UPDATE runs SET status = 'cancelled', ended_at = :at, cancel_by = :by WHERE n = :n AND status = 'queued'
 """
-
-LAST_SPOKEN = "SELECT m.id FROM messages m WHERE m.id = :id AND m.run_id = :run_id AND m.role = 'assistant'"
-"""The partial answer that a run keeps when it is ended while it waits."""
 
 ASK_TO_CANCEL = "UPDATE runs SET cancel_by = coalesce(cancel_by, :by) WHERE n = :n AND status = 'running'"
 

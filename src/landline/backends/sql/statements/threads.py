@@ -32,6 +32,8 @@ UPDATE threads AS t SET
 WHERE t.id = :id AND {owned("t")}
 """
 
+HEAD = "SELECT head_id FROM threads WHERE id = :id"
+
 MOVE_HEAD = """
 UPDATE threads SET head_id = :head_id, message_count = message_count + :added, updated_at = :at WHERE id = :id
 """

@@ -212,7 +212,7 @@ class StoresAgree(RuleBasedStateMachine):
         cancelled: Cancelled | None = self.both(
             lambda store: store.cancel(caller, run_id, by="somebody", at=at, owner=owner)
         )
-        self.take(cancelled.promoted if cancelled else None)
+        self.take(cancelled.claim if cancelled else None)
 
     @rule()
     def recover(self) -> None:

@@ -6,13 +6,14 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from landline.model.callers import LOCAL, Caller
+from landline.model.callers import LOCAL, SYSTEM, Caller
 from landline.model.errors import Conflict, Invalid, NotFound
 from landline.model.events import Event, MessageCompleted, MessageStarted, TextDelta
 from landline.model.ids import new_id
 from landline.model.runs import Answer
 from landline.ports.adapter import Ask, Finished, OutcomeUnknown, ToolCall, Turn
 from landline.ports.runs import StartRun
+from landline.ports.store import MessageQuery
 from landline.testing.clock import VirtualClock
 from landline.testing.fakes import say
 from landline.testing.grammar import check_stream
@@ -358,3 +359,64 @@ async def test_the_late_end_of_a_thread_is_noted_beside_the_log(boot: Boot) -> N
         while not await server.late_results(run.id):  # noqa: ASYNC110 - it is noted from another thread
             await asyncio.sleep(0)
     assert await server.ended(run.id) == before
+
+
+@pytest.mark.contract("RUN-5")
+async def test_a_run_cancelled_while_it_waits_keeps_what_it_said(boot: Boot) -> None:
+    async def script(turn: Turn) -> AsyncIterator[Event | Finished]:
+        async for item in say("a question:"):
+            if not isinstance(item, Finished):
+                yield item
+        await turn.line.ask(Ask(key="q", kind="input", prompt="?"))
+        yield Finished(output=None)
+
+    server = await boot(script=script)
+    run = await server.start()
+    await server.ended(run.id)
+    done = await server.core.runs.cancel(LOCAL, run.id)
+    assert (done.status, done.output, list(done.questions)) == ("cancelled", "a question:", [])
+    check_stream([json.loads(e.wire) for e in await server.ended(run.id)])
+    page = await server.core.threads.messages(LOCAL, MessageQuery(thread_id=run.thread_id))
+    assert [m.content for m in page.items] == ["hi", "a question:"]
+
+
+@pytest.mark.contract("RUN-5")
+async def test_cancels_racing_a_question_end_the_run(boot: Boot) -> None:
+    async def script(turn: Turn) -> AsyncIterator[Event | Finished]:
+        await turn.line.ask(Ask(key="q", kind="input", prompt="?"))
+        yield Finished(output=None)
+
+    server = await boot(script=script)
+    for steps in range(30):
+        run = await server.start()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        assert (await server.core.runs.cancel(LOCAL, run.id)).status == "cancelled"
+    assert await server.store.verify(SYSTEM) == []
+
+
+@pytest.mark.contract("ADP-4", "EVT-6")
+async def test_a_dropped_message_is_not_there_to_be_continued(boot: Boot) -> None:
+    seen: list[object] = []
+    told = asyncio.Event()
+
+    async def script(turn: Turn) -> AsyncIterator[Event | Finished]:
+        seen.append(turn.line.emitted_text(0))
+        if turn.attempt == 1:
+            message_id = new_id()
+            yield MessageStarted(message_id=message_id, role="assistant")
+            yield TextDelta(message_id=message_id, delta="half")
+            await turn.line.tool(ToolCall(call_id="c", name="t", arguments={}), told_of)
+            await asyncio.Event().wait()
+        async for item in say("whole"):
+            yield item
+
+    async def told_of() -> None:
+        told.set()
+
+    server = await boot(script=script)
+    run = await server.start()
+    await told.wait()
+    await again(server)
+    await server.ended(run.id)
+    assert seen == [None, None]

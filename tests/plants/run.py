@@ -6,7 +6,9 @@ so a red one is red because of its plant. The tree itself is never touched.
 
 import argparse
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -20,12 +22,26 @@ from pathlib import Path
 from tests.plants.plants import ROOT, Plant, StalePlant, apply, edited, plants
 
 AT_ONCE = 2
-GREEN_TEST_S = 60
-"""What a test may take without a plant, and with one: some faults show as a wait without end."""
-RED_TEST_S = 10
-PROCESS_S = 300
 GREEN, RED = 0, 1
 """Exit codes of pytest; any other means that the tests did not run."""
+
+UNUSED = [word for name in ("cacheprovider", "schemathesis", "xdist") for word in ("-p", f"no:{name}")]
+"""Plugins that the tests of plants do without: they take longer to load than such a test to run."""
+
+A_FAILURE = re.compile(r"^(?:FAILED|ERROR) (tests/.*?)(?: - .*)?$", re.MULTILINE)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """How long one test may take, and a whole process."""
+
+    test_s: int
+    all_s: int
+
+
+WITHOUT = Limits(test_s=60, all_s=300)
+WITH = Limits(test_s=10, all_s=60)
+"""Some faults show as a wait without end."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,41 +71,41 @@ def copy_tree(target: Path, source: Path = ROOT) -> None:
     shutil.copy2(source / "pyproject.toml", target)
 
 
-def run_tests(tree: Path, tests: Iterable[str], *, test_s: int, options: Sequence[str] = ()) -> Ran:
+def run_tests(tree: Path, tests: Iterable[str], *, limits: Limits, options: Sequence[str] = ()) -> Ran:
     """Run a selection in a tree, with that tree's own package."""
     inherited = {
         name: value for name, value in os.environ.items() if not name.startswith(("PYTEST_", "LANDLINE_"))
     }
-    environment = {**inherited, "PYTHONPATH": str(tree / "src")}
-    command = [sys.executable, "-m", "pytest", "-q", "-rfE", "--tb=short", "-p", "tests.plants.inside"]
-    command += [
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-rfE",
+        "--tb=short",
         "-p",
-        "no:cacheprovider",
-        "-p",
-        "no:xdist",
-        f"--timeout={test_s}",
-        f"--basetemp={tree / 'tmp'}",
+        "tests.plants.inside",
+        *UNUSED,
     ]
-    try:
-        ran = subprocess.run(
-            [*command, *options, *tests],
-            cwd=tree,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            check=False,
-            timeout=PROCESS_S,
-        )
-    except subprocess.TimeoutExpired as error:
-        return Ran(code=-1, failed=(), output=f"no end within {error.timeout:.0f} s")
-    lines = [
-        line.split(maxsplit=1) for line in ran.stdout.splitlines() if line.startswith(("FAILED ", "ERROR "))
-    ]
-    failed = tuple(rest[0].split(" - ", 1)[0] for _, *rest in lines if rest)
-    return Ran(code=ran.returncode, failed=failed, output=ran.stdout)
+    command += [f"--timeout={limits.test_s}", f"--basetemp={tree / 'tmp'}", *options, *tests]
+    with subprocess.Popen(
+        command,
+        cwd=tree,
+        env={**inherited, "PYTHONPATH": str(tree / "src")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        errors="replace",
+        start_new_session=True,
+    ) as process:
+        try:
+            output, _ = process.communicate(timeout=limits.all_s)
+        except subprocess.TimeoutExpired:
+            # With the servers that its tests started.
+            os.killpg(process.pid, signal.SIGKILL)
+            return Ran(code=-1, failed=(), output=f"no end within {limits.all_s} s")
+    return Ran(code=process.returncode, failed=tuple(A_FAILURE.findall(output)), output=output)
 
 
 def not_green(tree: Path, chosen: Sequence[Plant]) -> dict[str, str]:
@@ -112,7 +128,7 @@ def not_green(tree: Path, chosen: Sequence[Plant]) -> dict[str, str]:
 
 def _half(tree: Path, half: tuple[int, list[str]]) -> Ran:
     number, tests = half
-    return run_tests(tree, tests, test_s=GREEN_TEST_S, options=[f"--basetemp={tree / f'tmp{number}'}"])
+    return run_tests(tree, tests, limits=WITHOUT, options=[f"--basetemp={tree / f'tmp{number}'}"])
 
 
 def try_plant(clean: Path, spoilt: dict[str, str], plant: Plant) -> Result:
@@ -123,7 +139,7 @@ def try_plant(clean: Path, spoilt: dict[str, str], plant: Plant) -> Result:
     copy_tree(tree, clean)
     apply(plant, tree)
     began = time.monotonic()
-    ran = run_tests(tree, plant.tests, test_s=RED_TEST_S, options=["-x"])
+    ran = run_tests(tree, plant.tests, limits=WITH, options=["-x"])
     took_s = time.monotonic() - began
     shutil.rmtree(tree, ignore_errors=True)
     if ran.code == RED and ran.failed:

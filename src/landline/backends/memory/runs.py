@@ -212,7 +212,8 @@ def cancel(state: State, caller: Caller, run_id: str, *, by: str, at: str, owner
     if row.run.status == "waiting":
         row.cancel_by = by
         _close(row)
-        return Cancelled(run=shown(row), settled=False, claim=take(row, owner))
+        claimed = take(row, owner)
+        return Cancelled(run=shown(row), settled=False, claim=claimed)
     events = write(row, RunCancelled(by=by), at=at)
     row.run = msgspec.structs.replace(row.run, status="cancelled", ended_at=at)
     _keep_input(state, row, at=at)

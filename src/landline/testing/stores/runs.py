@@ -6,9 +6,18 @@ import pytest
 
 from landline.model.callers import SYSTEM
 from landline.model.errors import Busy, Conflict, Invalid, NotFound
+from landline.model.events import RunCancelled
 from landline.model.ids import new_id
 from landline.model.runs import Usage
-from landline.ports.store import AcceptRun, IdempotencyKey, NewThread, RunQuery, Store
+from landline.ports.store import (
+    AcceptRun,
+    IdempotencyKey,
+    MessageQuery,
+    NewThread,
+    RunQuery,
+    Settle,
+    Store,
+)
 from landline.testing.stores.kit import ALICE, BOB, OWNER, Pen, ask, code_of, moment, new_thread, said, start
 
 __all__ = ["RunPromises"]
@@ -207,7 +216,7 @@ class RunPromises:
         assert claim.cancel_by == "alice"
 
     @pytest.mark.contract("RUN-5", "RUN-3")
-    async def test_cancelling_a_waiting_run_ends_it_and_starts_the_next(self, store: Store) -> None:
+    async def test_a_cancelled_waiting_run_is_claimed_to_be_ended(self, store: Store) -> None:
         thread = await new_thread(store)
         accepted = await start(store, thread.id)
         assert accepted.claim
@@ -215,16 +224,19 @@ class RunPromises:
         await Pen(store, accepted.claim).wait(asked)
         queued = await start(store, thread.id, queue="last")
         cancelled = await store.cancel(ALICE, accepted.run.id, by="alice", at=moment(5), owner="w")
-        assert cancelled.settled
-        assert (cancelled.run.status, cancelled.run.ended_at) == ("cancelled", moment(5))
+        assert not cancelled.settled
+        assert cancelled.claim
+        assert (cancelled.claim.cancel_by, cancelled.run.status) == ("alice", "running")
         assert list(cancelled.run.questions) == []
-        assert [event.type for event in cancelled.events] == ["run.cancelled"]
-        assert cancelled.promoted is not None
-        assert cancelled.promoted.run.id == queued.run.id
+        settle = Settle(status="cancelled", at=moment(6))
+        pen = Pen(store, cancelled.claim)
+        ended = await pen.write(RunCancelled(by="alice"), settle=settle, durable=True)
+        assert ended.promoted is not None
+        assert ended.promoted.run.id == queued.run.id
         events = await store.events(ALICE, accepted.run.id, after=0, limit=10)
         assert [event.type for event in events] == ["run.created", "run.waiting", "run.cancelled"]
         again = await store.cancel(ALICE, accepted.run.id, by="bob", at=moment(9), owner="w")
-        assert (again.settled, again.run, list(again.events)) == (True, cancelled.run, [])
+        assert (again.settled, again.run.status, list(again.events)) == (True, "cancelled", [])
         assert await store.verify(SYSTEM) == []
 
     @pytest.mark.contract("RUN-5")
@@ -234,8 +246,10 @@ class RunPromises:
         queued = await start(store, thread.id, "never", queue="last")
         cancelled = await store.cancel(ALICE, queued.run.id, by="alice", at=moment(1), owner=OWNER)
         assert cancelled.settled
-        assert cancelled.promoted is None
+        assert cancelled.claim is None
         assert active.claim
         assert (await Pen(store, active.claim).complete()).promoted is None
         assert [row.content for row in await store.branch(ALICE, thread.id, None)] == ["hello", "answer"]
+        kept = await store.list_messages(ALICE, MessageQuery(thread_id=thread.id, branch="all"))
+        assert [row.content for row in kept.items] == ["hello", "never", "answer"]
         assert await store.verify(SYSTEM) == []

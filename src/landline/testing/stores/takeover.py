@@ -42,7 +42,7 @@ class TakeoverPromises:
         called = ToolCalled(call_id="c", name="t", arguments={})
         await Pen(store, lost[-1][0]).write(called, progress=True, durable=True)
         (claim,) = await store.recover(SYSTEM, owner="worker-9", at=moment(9))
-        assert (claim.attempts_without_progress, claim.run.attempt) == (1, 5)
+        assert (claim.attempts_without_progress, claim.run.attempt) == (0, 5)
 
     @pytest.mark.contract("REL-3")
     async def test_own_waiting_and_finished_runs_are_left_alone(self, store: Store) -> None:

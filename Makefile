@@ -82,6 +82,28 @@ plants: $(READY) ## plant faults one by one; the suite must go red on each
 bench: $(READY) ## measure against bare FastAPI on one core
 	$(BIN)/python -m bench.run $(ARGS)
 
+# Playwright is not among the project's locked packages: its wheel is 50 MB, and only these tests need it.
+BROWSER := .venv/browser
+BROWSER_READY := $(BROWSER)/.ready
+
+$(BROWSER_READY): $(READY) tests/browser/requirements.lock
+	@echo "set-up: Playwright in $(BROWSER) (once; 50 MB)"
+	@rm -rf $(BROWSER)
+	@if command -v uv >/dev/null; then \
+	  uv pip install --quiet --python $(BIN)/python --target $(BROWSER) --require-hashes -r tests/browser/requirements.lock; \
+	else \
+	  $(BIN)/python -m pip install --quiet --target $(BROWSER) --require-hashes -r tests/browser/requirements.lock; \
+	fi
+	@touch $(BROWSER_READY)
+
+.PHONY: browser
+browser: $(BROWSER_READY) ## drive /simple and /docs in a real browser (needs a Chromium on PATH)
+	PYTHONPATH=$(BROWSER) $(BIN)/python -m pytest -n 0 -m browser tests/browser $(ARGS)
+
+.PHONY: slow
+slow: $(READY) ## the long end-to-end tests: 2,000 cancels, 10,000 hostile requests, stalled readers, schemathesis
+	$(BIN)/python -m pytest -n 0 -m slow --timeout 900 tests/e2e $(ARGS)
+
 .PHONY: docs
 docs: $(READY) ## check that the documents' links and counts hold
 	$(BIN)/python -m pytest -q -n 0 tests/architecture/test_documents.py

@@ -7,8 +7,7 @@ and what it asks); constructors and functions of at most six lines below their n
 
 import asyncio
 import sys
-import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -31,7 +30,7 @@ MOST_FILES, MOST_FUNCTIONS = 20, 60
 class Crossed:
     """What a line crossed."""
 
-    functions: set[tuple[str, str]] = field(default_factory=set)
+    functions: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
 
     @property
     def files(self) -> set[str]:
@@ -53,9 +52,8 @@ class Crossed:
 
 
 @contextmanager
-def crossing() -> Iterator[Crossed]:
+def crossing() -> Generator[Crossed]:
     crossed = Crossed()
-    threading.setprofile_all_threads(crossed.note) if hasattr(threading, "setprofile_all_threads") else None
     sys.setprofile(crossed.note)
     try:
         yield crossed

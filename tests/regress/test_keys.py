@@ -10,7 +10,7 @@ from landline.gates.auth.keys import KeyAuthenticator, make_key
 from landline.model.callers import SYSTEM
 from landline.model.errors import NotFound, Unauthenticated
 from landline.model.times import iso
-from landline.ports.store import NewKey
+from landline.ports.keys import NewKey
 from landline.testing.clock import VirtualClock
 from landline.testing.stores import ALICE, BOB
 

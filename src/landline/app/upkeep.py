@@ -11,7 +11,7 @@ from landline.app.storing import open_store
 from landline.gates.auth import make_key
 from landline.model.callers import SYSTEM
 from landline.model.times import iso
-from landline.ports.store import KeyRow
+from landline.ports.keys import KeyRow
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -56,7 +56,7 @@ async def release(context: Any) -> None:
     if isinstance(context, HeldContext):
         try:
             await context.release()
-        except Exception:
+        except Exception:  # the host's code: closing it badly must not break the run
             logger.exception("the host's context did not close")
 
 

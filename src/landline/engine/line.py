@@ -105,9 +105,8 @@ class RunLine:
         self.tools_running += 1
         try:
             result = msgspec.to_builtins(await run())
-        except (
-            Exception
-        ) as error:  # the tool is the user's code: whatever it raises is recorded and passed on
+        # The tool is the user's code: whatever it raises is recorded and passed on.
+        except Exception as error:
             said = failure(error) if failure else None
             code, message = said or ("tool_error", f"The tool {call.name} failed.")
             if said is None:

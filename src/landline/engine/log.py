@@ -313,7 +313,7 @@ class Log:
                     "the store refused a commit of %d runs, trying again: %s", len(batches), error.detail
                 )
                 await self._clock.sleep(RETRY_S)
-            except Exception:
+            except Exception:  # a fault of ours or of one run's data: the log must go on for the others
                 logger.exception("a commit of %d runs broke", len(batches))
                 if len(batches) == 1:
                     return [

@@ -45,7 +45,7 @@ class EngineRuns:
         try:
             accept = await self._admission.admit(caller, request)
             accepted = await self._store.accept(caller, accept)
-        except BaseException:
+        except BaseException:  # refused or broken off: whatever the host opened for the run is closed
             await release(request.context)
             raise
         if accepted.replayed:

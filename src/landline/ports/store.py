@@ -16,6 +16,7 @@ from landline.model.messages import Message, Native, Part, Role
 from landline.model.runs import Answer, Outcome, Question, Run, Status, Usage
 from landline.model.threads import Page, Thread
 from landline.ports.documents import Documents
+from landline.ports.keys import Keys
 
 __all__ = [
     "AcceptRun",
@@ -26,10 +27,8 @@ __all__ = [
     "Cancelled",
     "Claim",
     "IdempotencyKey",
-    "KeyRow",
     "MessageQuery",
     "NewFile",
-    "NewKey",
     "NewMessage",
     "NewQuestion",
     "NewThread",
@@ -278,30 +277,7 @@ class NewFile:
     idempotency: IdempotencyKey | None = None
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class NewKey:
-    """An API key to keep: only its prefix and hash (TRU-1). Times are ISO."""
-
-    id: str
-    prefix: str
-    hash: str
-    tenant: str
-    user: str
-    scopes: Sequence[str]
-    name: str | None
-    at: str
-    expires_at: str | None = None
-
-
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KeyRow(NewKey):
-    """A kept API key."""
-
-    revoked_at: str | None = None
-    last_used_at: str | None = None
-
-
-class Store(Documents, Protocol):
+class Store(Documents, Keys, Protocol):
     """One database. Methods raise NotFound for ids that are not the caller's, StorageFailed when the disk refuses."""
 
     async def open(self) -> None:
@@ -386,17 +362,9 @@ class Store(Documents, Protocol):
         """Note that a tool that could not be stopped ended after its run had."""
         ...
 
-    # files and keys
+    # files
     async def add_file(self, caller: Caller, new: NewFile) -> tuple[FileInfo, bool]: ...
     async def get_file(self, caller: Caller, file_id: str) -> FileInfo: ...
-    async def add_key(self, caller: Caller, key: NewKey) -> None: ...
-    async def find_key(self, prefix: str) -> list[KeyRow]:
-        """Return the keys with this prefix; the one call without a caller, because it is how callers are found."""
-        ...
-
-    async def list_keys(self, caller: Caller) -> list[KeyRow]: ...
-    async def revoke_key(self, caller: Caller, key_id: str, *, at: str) -> None: ...
-
     async def verify(self, caller: Caller) -> list[str]:
         """Return every broken invariant of the logs as a sentence: gaps, doubled ends, writes after the end (REL-13)."""
         ...

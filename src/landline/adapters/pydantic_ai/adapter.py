@@ -6,6 +6,7 @@ Stays light: the framework is imported by `describe` and `run`, never by looking
 from collections.abc import AsyncIterator
 from typing import Any, Literal
 
+from landline.adapters.pydantic_ai.mcp import McpServers
 from landline.model.agents import AgentInfo, Capability
 from landline.model.events import Event
 from landline.ports.adapter import AgentSpec, Finished, Turn
@@ -36,6 +37,9 @@ CAPABILITIES: frozenset[Capability] = frozenset(
 
 class PydanticAIAdapter:
     """Pydantic AI 2.x agents; resumes by replaying journalled model responses and tool results (ADR 0004)."""
+
+    def __init__(self) -> None:
+        self._mcp_servers = McpServers()
 
     @property
     def framework(self) -> str:
@@ -81,7 +85,11 @@ class PydanticAIAdapter:
         _require_framework()
         from landline.adapters.pydantic_ai.turn import run_turn
 
-        return run_turn(turn)
+        return run_turn(turn, self._mcp_servers)
+
+    async def close(self) -> None:
+        """Close the connections to the agents' MCP servers; call it when the engine has let go of its runs."""
+        await self._mcp_servers.close()
 
 
 def _require_framework() -> None:

@@ -5,6 +5,7 @@ from typing import cast
 from pydantic_ai import exceptions as errors
 from pydantic_ai.messages import ModelResponse
 
+from landline.adapters.pydantic_ai.mcp_failures import broken_by, unavailable
 from landline.model.errors import AgentFailed
 
 __all__ = ["agent_failed", "check_whole"]
@@ -46,6 +47,8 @@ def agent_failed(error: Exception, *, speaking: bool) -> AgentFailed:
     while isinstance(cause, BaseExceptionGroup):
         # A fallback model failed with all of its models: the last one tried speaks for them.
         cause = cast("BaseExceptionGroup[BaseException]", cause).exceptions[-1]
+    if broken_by(cause) is not None:
+        return unavailable()
     if (
         speaking
         and isinstance(cause, errors.ModelConnectionError)

@@ -32,6 +32,7 @@ from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import RunContext, ToolDefinition
 
 from landline.adapters.pydantic_ai.failures import check_whole
+from landline.adapters.pydantic_ai.mcp import RunServers
 from landline.adapters.pydantic_ai.records import (
     SETTLED,
     as_it_was,
@@ -57,8 +58,8 @@ _NOBODY_KNOWS = "Whether this call ran is not known, and it was decided not to r
 class Journal(AbstractCapability[Any]):
     """Records and replays one run; the outermost capability, so that all others count as part of what is recorded."""
 
-    def __init__(self, turn: Turn) -> None:
-        self._line = turn.line
+    def __init__(self, turn: Turn, servers: RunServers) -> None:
+        self._line, self._servers = turn.line, servers
         self._policies = turn.spec.tools
         self._own_threads = not _has_threads(turn.agent)
         self._requests = 0
@@ -158,7 +159,7 @@ class Journal(AbstractCapability[Any]):
         async def run() -> Any:
             with self._threads(threads):
                 try:
-                    value = await handler(args)
+                    value = await self._servers.call(handler, args)
                 except SkipToolExecution as skip:
                     value = skip.result
                 except (ApprovalRequired, CallDeferred) as deferral:

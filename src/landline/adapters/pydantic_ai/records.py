@@ -23,6 +23,7 @@ from pydantic_ai.messages import (
 )
 
 from landline.adapters.pydantic_ai.results import dump_result
+from landline.model.errors import AgentFailed
 from landline.model.events import Event, ToolCalled, ToolCompleted, UsageReported
 from landline.ports.adapter import Ask, ToolCall, ToolRaised
 
@@ -113,6 +114,8 @@ def failure_of(error: Exception) -> tuple[str, str] | None:
             return "tool_failed", str(error)
         case ApprovalRequired() | CallDeferred():
             return "deferred", _WAITS
+        case AgentFailed():
+            return error.code, str(error)
         case _:
             return None
 
@@ -124,6 +127,8 @@ def as_it_was(raised: ToolRaised) -> Exception:
             return ModelRetry(raised.message)
         case "tool_failed" | "outcome_unknown":
             return ToolFailed(raised.message)
+        case "mcp_unavailable":
+            return AgentFailed(raised.message, code=raised.code)
         case _:
             return raised
 

@@ -17,6 +17,7 @@ from landline.adapters.pydantic_ai.approvals import Approvals
 from landline.adapters.pydantic_ai.events import Speech
 from landline.adapters.pydantic_ai.failures import agent_failed
 from landline.adapters.pydantic_ai.journal import Journal
+from landline.adapters.pydantic_ai.mcp import McpServers
 from landline.adapters.pydantic_ai.messages import FRAMEWORK, VERSION, dump_native, history_of, prompt_of
 from landline.adapters.pydantic_ai.partial import Outputs
 from landline.adapters.pydantic_ai.results import plain
@@ -30,11 +31,11 @@ __all__ = ["SETTINGS", "run_turn"]
 SETTINGS = ("temperature", "max_tokens", "top_p", "seed")
 
 
-async def run_turn(turn: Turn) -> AsyncIterator[Event | Finished]:
+async def run_turn(turn: Turn, servers: McpServers) -> AsyncIterator[Event | Finished]:
     """Yield the turn's events, then its `Finished`; see `ports.adapter.Adapter.run`."""
-    journal = Journal(turn)
     said: list[Speech] = []
     try:
+        journal = Journal(turn, await servers.ready(turn))
         history = await history_of(turn.history, turn.line)
         async with turn.agent.iter(
             await prompt_of(turn.input, turn.line),

@@ -11,7 +11,8 @@ from landline.model.messages import Message
 from landline.model.runs import ACTIVE, TERMINAL, Answer, Outcome, Question, Run
 from landline.model.threads import Thread
 from landline.ports.documents import Document
-from landline.ports.store import AcceptRun, IdempotencyKey, KeyRow
+from landline.ports.keys import KeyRow
+from landline.ports.store import AcceptRun, IdempotencyKey
 
 __all__ = ["MessageRow", "QuestionRow", "RunRow", "State", "ThreadRow", "missing"]
 

@@ -14,6 +14,7 @@ from landline.model.messages import Message
 from landline.model.runs import ACTIVE, Answer, Question, Run
 from landline.model.threads import Page, Thread
 from landline.ports.documents import Document, DocumentWrite
+from landline.ports.keys import KeyRow, NewKey
 from landline.ports.store import (
     Accepted,
     AcceptRun,
@@ -22,10 +23,8 @@ from landline.ports.store import (
     Appended,
     Cancelled,
     Claim,
-    KeyRow,
     MessageQuery,
     NewFile,
-    NewKey,
     NewThread,
     RunQuery,
     Settled,

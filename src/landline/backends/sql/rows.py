@@ -11,7 +11,8 @@ from landline.model.messages import Native, Part
 from landline.model.runs import Answer, Question, Run, Usage
 from landline.model.threads import Thread
 from landline.ports.documents import Document
-from landline.ports.store import Claim, KeyRow, NewMessage
+from landline.ports.keys import KeyRow
+from landline.ports.store import Claim, NewMessage
 
 __all__ = [
     "Row",

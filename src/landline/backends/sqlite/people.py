@@ -9,7 +9,8 @@ from landline.backends.sqlite.connection import first
 from landline.backends.sqlite.idempotency import keep_key, replayed
 from landline.model.callers import Caller
 from landline.model.files import FileInfo
-from landline.ports.store import KeyRow, NewFile, NewKey
+from landline.ports.keys import KeyRow, NewKey
+from landline.ports.store import NewFile
 
 __all__ = ["add_file", "add_key", "find_key", "get_file", "list_keys", "revoke_key"]
 

@@ -13,7 +13,8 @@ from landline.model.errors import Invalid, Unauthenticated
 from landline.model.ids import new_id
 from landline.model.times import iso
 from landline.ports.clock import Clock
-from landline.ports.store import KeyRow, NewKey, Store
+from landline.ports.keys import KeyRow, NewKey
+from landline.ports.store import Store
 
 __all__ = ["KeyAuthenticator", "OpenAuthenticator", "make_key"]
 

@@ -6,6 +6,7 @@ is forked runs the same command line as an installed `landline`, in a process of
 
 import multiprocessing
 import os
+import runpy
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -71,6 +72,4 @@ def _serve(words: list[str], environ: dict[str, str], cwd: str, output: str) -> 
     os.environ.clear()
     os.environ.update(environ)
     sys.argv = ["landline", *words]
-    from landline.cli.main import main
-
-    main()
+    runpy.run_module("landline.cli", run_name="__main__", alter_sys=True)

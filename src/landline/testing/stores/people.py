@@ -6,7 +6,8 @@ from landline.model.callers import SYSTEM
 from landline.model.errors import Invalid, NotFound
 from landline.model.files import FileInfo
 from landline.model.ids import new_id
-from landline.ports.store import IdempotencyKey, NewFile, NewKey, Store
+from landline.ports.keys import NewKey
+from landline.ports.store import IdempotencyKey, NewFile, Store
 from landline.testing.stores.kit import ALICE, BOB, MALLORY, moment
 
 __all__ = ["PeoplePromises"]

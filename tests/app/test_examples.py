@@ -1,0 +1,27 @@
+"""Every file in examples/ loads and its agents answer (DOC-1: examples must run)."""
+
+from pathlib import Path
+
+import pytest
+
+from landline.app import plugins
+from landline.app.build import build
+from landline.app.loading import load_all
+from landline.app.settings import load_settings
+from landline.model.callers import LOCAL
+from landline.model.messages import TextPart
+from landline.ports.runs import StartRun
+
+EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
+async def test_an_example_loads_and_answers(path: Path, tmp_path: Path) -> None:
+    loaded = load_all([str(path)], plugins.adapters())
+    assert [item.error for item in loaded] == [None] * len(loaded)
+    async with build(load_settings(data=tmp_path), loaded, open=True).started() as instance:
+        for item in loaded:
+            started = await instance.runs.start(LOCAL, StartRun(input=[TextPart(text="hi")], agent=item.name))
+            async for _ in instance.runs.follow(LOCAL, started.run.id):
+                pass
+            assert (await instance.runs.get(LOCAL, started.run.id)).status == "completed"

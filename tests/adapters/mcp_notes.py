@@ -52,9 +52,9 @@ class Notes:
             self._process = None
 
     async def noted(self, line: str) -> None:
-        """Wait until the server noted `line`; another process can only be asked again and again."""
+        """Wait until the server noted `line`."""
         async with asyncio.timeout(10):
-            while line not in self.told:
+            while line not in self.told:  # noqa: ASYNC110 - another process sets no event here
                 await asyncio.sleep(0.02)
 
 

@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fastmcp.client.transports import StdioTransport
+from fastmcp.client.transports import StdioTransport, StreamableHttpTransport
 from pydantic_ai import Agent
 from pydantic_ai.mcp import MCPToolset
 from pydantic_ai.messages import ModelMessage
@@ -109,7 +110,8 @@ async def test_a_run_sees_the_tools_the_server_has_now(notes: Notes, adapter: Py
         yield "ok"
 
     toolset = MCPToolset[None]((await notes.start()).url)
-    spec = AgentSpec(agent=Agent(FunctionModel(stream_function=stream), toolsets=[toolset]), name="a")
+    agent: Agent[None, str] = Agent(FunctionModel(stream_function=stream), toolsets=[toolset])
+    spec = AgentSpec(agent=agent, name="a")
     await go(adapter, spec)
     await notes.kill()
     await notes.start("more")
@@ -172,13 +174,17 @@ async def test_the_shared_connection_knows_nothing_of_the_run_that_opened_it(
 ) -> None:
     user = ContextVar("user", default="nobody")
     user.set("ada")
-    before = asyncio.all_tasks()
-    await go(adapter, adding(MCPToolset((await notes.start()).url)))
-    left = asyncio.all_tasks() - before
-    assert left
-    assert {task.get_context().get(user, "nobody") for task in left if hasattr(task, "get_context")} <= {
-        "nobody"
-    }
+    seen: list[str] = []
+
+    class Watched(StreamableHttpTransport):
+        @asynccontextmanager
+        async def connect_session(self, **how: Any) -> AsyncIterator[Any]:
+            seen.append(user.get())
+            async with super().connect_session(**how) as session:
+                yield session
+
+    assert (await go(adapter, adding(MCPToolset(Watched((await notes.start()).url))))).output == "3"
+    assert seen == ["nobody"]
 
 
 @pytest.mark.contract("ADP-6", "AGT-3")

@@ -160,7 +160,7 @@ class _Kept:
                 try:
                     await in_own_context(self._open())
                     self._usable = True
-                except Exception as error:  # any failure to connect is the same to the runs that wait for it
+                except Exception as error:  # noqa: BLE001 - whatever it is, each run that waits for this opening fails by it
                     self._failure = error
                 self._openings += 1
             if self._failure is not None:

@@ -49,7 +49,7 @@ def broken_by(error: BaseException) -> Broken | None:
     """
     if "pydantic_ai.mcp" not in sys.modules:
         return None
-    from fastmcp.exceptions import McpError  # pyright: ignore[reportPrivateImportUsage] - its name in all versions
+    from fastmcp.exceptions import McpError
 
     causes = list(_causes(error))
     toolset = next((found for cause in causes if (found := _asked(cause)) is not None), None)

@@ -1,24 +1,50 @@
 """A small real MCP server in a process of its own, and how tests start, kill and watch it.
 
-Every call, handshake and listing is a line in its log, so that a test can count them.
+Every call and every handshake is a line in its log, so that a test can count them.
 """
 
 import asyncio
+import importlib
+import json
 import os
+import signal
 import socket
+import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+
+class Nursery:
+    """A process that has the libraries loaded and forks a server in milliseconds."""
+
+    def __init__(self) -> None:
+        pipe = subprocess.PIPE
+        command = [sys.executable, __file__, "nursery"]
+        self._process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL, text=True
+        )
+
+    def ask(self, *words: Any) -> Any:
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps(words) + "\n")
+        self._process.stdin.flush()
+        return json.loads(self._process.stdout.readline())
+
+    def close(self) -> None:
+        self._process.communicate()
 
 
 class Notes:
     """The server as a test sees it; over HTTP it keeps its port when it is started again."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, nursery: Nursery) -> None:
         self.log = folder / "mcp.log"
         self.log.touch()
         self.port = 0
-        self._process: asyncio.subprocess.Process | None = None
+        self._nursery, self._pid = nursery, 0
 
     @property
     def url(self) -> str:
@@ -28,28 +54,26 @@ class Notes:
     def told(self) -> list[str]:
         return self.log.read_text(encoding="utf-8").splitlines()
 
-    def command(self, *how: str) -> list[str]:
-        return [sys.executable, __file__, *how, str(self.log)]
+    def command(self) -> list[str]:
+        """How to start a server of one's own on stdio."""
+        return [sys.executable, __file__, "stdio", str(self.log)]
 
     async def start(self, *extra: str) -> "Notes":
-        self._process = await asyncio.create_subprocess_exec(
-            *self.command("http"),
-            str(self.port),
-            *extra,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.DEVNULL,
-        )
-        assert self._process.stdout is not None
-        async with asyncio.timeout(20):
-            self.port = int(await self._process.stdout.readline())
+        ask = self._nursery.ask
+        self.port, self._pid = await asyncio.to_thread(ask, "start", str(self.log), self.port, *extra)
         return self
 
     async def kill(self) -> None:
-        if self._process is not None:
-            if self._process.returncode is None:
-                self._process.kill()
-            await self._process.wait()
-            self._process = None
+        if self._pid:
+            await asyncio.to_thread(self._nursery.ask, "kill", self._pid)
+            self._pid = 0
+
+    def freeze(self) -> None:
+        """Let the server hang: its port takes connections and nobody answers."""
+        os.kill(self._pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        os.kill(self._pid, signal.SIGCONT)
 
     async def noted(self, line: str) -> None:
         """Wait until the server noted `line`."""
@@ -58,14 +82,48 @@ class Notes:
                 await asyncio.sleep(0.02)
 
 
-def serve(transport: str, log: Path, port: int, *extra: str) -> None:
-    from mcp.server.mcpserver import MCPServer
+def nurse() -> None:
+    """Start and kill servers as told on stdin; at its end all of them go."""
+    for library in ("mcp.server.mcpserver", "uvicorn"):
+        importlib.import_module(library)
+    children: set[int] = set()
+    for line in sys.stdin:
+        match json.loads(line):
+            case ["start", str(log), int(port), *extra]:
+                listening = socket.create_server(("127.0.0.1", port))
+                pid = os.fork()
+                if pid == 0:
+                    serve_http(notes_server(Path(log), *extra), listening, noting_in(Path(log)))
+                    os._exit(0)
+                children.add(pid)
+                print(json.dumps([listening.getsockname()[1], pid]), flush=True)
+                listening.close()
+            case ["kill", int(pid)]:
+                os.kill(pid, signal.SIGKILL)
+                os.waitpid(pid, 0)
+                children.discard(pid)
+                print("true", flush=True)
+            case other:
+                raise ValueError(other)
+    for pid in children:
+        os.kill(pid, signal.SIGKILL)
 
+
+Note = Callable[..., None]
+
+
+def noting_in(log: Path) -> Note:
     def note(*words: Any) -> None:
         with log.open("a", encoding="utf-8") as file:
             file.write(" ".join(str(word) for word in words) + "\n")
 
-    server = MCPServer("notes")
+    return note
+
+
+def notes_server(log: Path, *extra: str) -> Any:
+    from mcp.server.mcpserver import MCPServer
+
+    note, server = noting_in(log), MCPServer("notes")
 
     @server.tool()
     async def add(a: int, b: int) -> int:
@@ -98,15 +156,13 @@ def serve(transport: str, log: Path, port: int, *extra: str) -> None:
     if "more" in extra:
         server.add_tool(lambda: "new", name="fresh", description="A tool that came with an update.")
 
-    if transport == "stdio":
-        note("process")
-        server.run("stdio")
-    else:
-        serve_http(server.streamable_http_app(), port, note)
+    return server
 
 
-def serve_http(app: Any, port: int, note: Any) -> None:
+def serve_http(server: Any, listening: socket.socket, note: Note) -> None:
     import uvicorn
+
+    app = server.streamable_http_app()
 
     async def noting(scope: Any, receive: Any, send: Any) -> None:
         async def read() -> Any:
@@ -114,25 +170,18 @@ def serve_http(app: Any, port: int, note: Any) -> None:
             body = message.get("body", b"")
             if b'"server/discover"' in body or b'"initialize"' in body:
                 note("handshake")
-            elif b'"tools/list"' in body:
-                note("list")
             return message
 
         await app(scope, receive if scope["type"] == "lifespan" else read, send)
 
-    listening = socket.create_server(("127.0.0.1", port))
-
-    class Server(uvicorn.Server):
-        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-            await super().startup(sockets)
-            print(listening.getsockname()[1], flush=True)
-
     config = uvicorn.Config(noting, log_level="warning", timeout_graceful_shutdown=1)
-    Server(config).run(sockets=[listening])
+    uvicorn.Server(config).run(sockets=[listening])
 
 
 if __name__ == "__main__":
-    if sys.argv[1] == "stdio":
-        serve("stdio", Path(sys.argv[2]), 0, *sys.argv[3:])
+    if sys.argv[1] == "nursery":
+        nurse()
     else:
-        serve("http", Path(sys.argv[2]), int(sys.argv[3]), *sys.argv[4:])
+        own_log = Path(sys.argv[2])
+        noting_in(own_log)("process")
+        notes_server(own_log).run("stdio")

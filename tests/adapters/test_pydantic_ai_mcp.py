@@ -1,7 +1,7 @@
 """Pydantic AI agents with MCP servers, against a real server process: their tools on the line, and one connection."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
 from pathlib import Path
@@ -19,13 +19,20 @@ from landline.model import events as log
 from landline.ports.adapter import AgentSpec, Finished, Suspended, ToolPolicy
 from landline.testing.adapters import check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
-from tests.adapters.mcp_notes import Notes
+from tests.adapters.mcp_notes import Notes, Nursery
 from tests.adapters.pydantic_ai_kit import calls, returns
 
 
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    made = Nursery()
+    yield made
+    made.close()
+
+
 @pytest.fixture
-async def notes(tmp_path: Path) -> AsyncIterator[Notes]:
-    server = Notes(tmp_path)
+async def notes(tmp_path: Path, nursery: Nursery) -> AsyncIterator[Notes]:
+    server = Notes(tmp_path, nursery)
     yield server
     await server.kill()
 
@@ -78,7 +85,7 @@ async def test_a_tool_of_an_mcp_server_is_listed_and_called_over_http(
 async def test_an_mcp_server_started_from_its_command_is_one_process_for_all_runs(
     notes: Notes, adapter: PydanticAIAdapter
 ) -> None:
-    command, *args = notes.command("stdio")
+    command, *args = notes.command()
     spec = adding(MCPToolset(StdioTransport(command, args)).prefixed("notes"))
     spec = AgentSpec(
         agent=agent_of(spec.agent.toolsets[-1], calls(("notes_add", {"a": 1, "b": 2}))), name="adding"
@@ -109,7 +116,7 @@ async def test_a_run_sees_the_tools_the_server_has_now(notes: Notes, adapter: Py
         seen.append([tool.name for tool in info.function_tools])
         yield "ok"
 
-    toolset = MCPToolset[None]((await notes.start()).url)
+    toolset: Any = MCPToolset((await notes.start()).url)
     agent: Agent[None, str] = Agent(FunctionModel(stream_function=stream), toolsets=[toolset])
     spec = AgentSpec(agent=agent, name="a")
     await go(adapter, spec)
@@ -153,7 +160,7 @@ async def test_a_cancelled_run_stops_its_call_and_leaves_the_connection_usable(
     notes: Notes, adapter: PydanticAIAdapter, over: str
 ) -> None:
     """The cancelled run is the one that opened the connection, the hardest case."""
-    command, *args = notes.command("stdio")
+    command, *args = notes.command()
     toolset = MCPToolset[None](
         StdioTransport(command, args) if over == "stdio" else (await notes.start()).url
     )
@@ -178,7 +185,7 @@ async def test_the_shared_connection_knows_nothing_of_the_run_that_opened_it(
 
     class Watched(StreamableHttpTransport):
         @asynccontextmanager
-        async def connect_session(self, **how: Any) -> AsyncIterator[Any]:
+        async def connect_session(self, **how: Any) -> AsyncGenerator[Any]:
             seen.append(user.get())
             async with super().connect_session(**how) as session:
                 yield session
@@ -204,7 +211,7 @@ async def test_a_toolset_that_a_factory_makes_for_one_run_is_closed_with_it(
 async def test_closing_the_adapter_ends_the_servers_it_started(
     notes: Notes, adapter: PydanticAIAdapter
 ) -> None:
-    command, *args = notes.command("stdio")
+    command, *args = notes.command()
     toolset = MCPToolset[None](StdioTransport(command, args))
     before = asyncio.all_tasks()
     await go(adapter, adding(toolset))

@@ -2,7 +2,7 @@
 
 import asyncio
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from fastmcp.client import Client
@@ -18,15 +18,16 @@ from landline.ports.adapter import AgentSpec
 from landline.testing.line import MemoryLine
 from tests.adapters.mcp_notes import Notes
 from tests.adapters.pydantic_ai_kit import calls
-from tests.adapters.test_pydantic_ai_mcp import adapter, adding, agent_of, go, notes
+from tests.adapters.test_pydantic_ai_mcp import adapter, adding, agent_of, go, notes, nursery
+from tests.engine.conftest import Server
 
-__all__ = ["adapter", "notes"]
+__all__ = ["adapter", "notes", "nursery"]
 
 
 def toolset_of(notes: Notes, wire: str) -> MCPToolset[None]:
     """`sessions`: the wire that keeps a session on the server, which a restart loses; `modern`: the one without."""
     if wire == "stdio":
-        command, *args = notes.command("stdio")
+        command, *args = notes.command()
         return MCPToolset(StdioTransport(command, args))
     return MCPToolset(Client(notes.url, mode="legacy") if wire == "sessions" else notes.url)
 
@@ -123,19 +124,59 @@ async def test_a_dead_server_fails_its_runs_in_words_that_may_be_shown_and_no_ot
 
 
 @pytest.mark.contract("ADP-6")
+async def test_a_server_that_hangs_fails_the_run_and_is_used_again_when_it_answers(
+    notes: Notes, adapter: PydanticAIAdapter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await notes.start()
+    spec = adding(MCPToolset(notes.url, init_timeout=1))
+    await go(adapter, spec)
+    monkeypatch.setattr("landline.adapters.pydantic_ai.mcp.LIST_S", 0.5)
+    notes.freeze()
+    try:
+        assert (await failed(adapter, spec)).code == "mcp_unavailable"
+    finally:
+        notes.thaw()
+    monkeypatch.undo()
+    assert (await go(adapter, spec)).output == "3"
+
+
+@pytest.mark.contract("ADP-6", "REL-1")
+async def test_a_dead_server_fails_the_run_in_its_log_and_the_engine_goes_on(
+    notes: Notes, adapter: PydanticAIAdapter, tmp_path: Path
+) -> None:
+    await notes.start()
+    await notes.kill()
+    agents: Any = {"dead": adding(toolset_of(notes, "modern")).agent, "well": Agent(TestModel())}
+    engine = await Server(folder=tmp_path, agents=agents, adapter=cast("Any", adapter)).boot()
+    try:
+        async with asyncio.timeout(10):
+            dead, well = await engine.start(agent="dead"), await engine.start(agent="well")
+            await engine.ended(dead.id)
+            await engine.ended(well.id)
+        ended = await engine.get(dead.id)
+        assert ended.error is not None
+        assert (ended.status, ended.error.code) == ("failed", "mcp_unavailable")
+        assert (await engine.get(well.id)).status == "completed"
+    finally:
+        await engine.stop()
+
+
+@pytest.mark.contract("ADP-6")
 async def test_a_command_that_is_not_there_fails_the_run(adapter: PydanticAIAdapter, tmp_path: Path) -> None:
     spec = adding(MCPToolset(StdioTransport(str(tmp_path / "nothing"), [])))
     assert (await failed(adapter, spec)).code == "mcp_unavailable"
 
 
 @pytest.mark.contract("ADP-6")
+@pytest.mark.parametrize("when", ["before", "in mid-call"])
 async def test_a_dead_server_of_a_toolset_made_for_one_run_has_the_same_code(
-    notes: Notes, adapter: PydanticAIAdapter
+    notes: Notes, adapter: PydanticAIAdapter, when: str
 ) -> None:
     await notes.start()
-    await notes.kill()
-    spec = adding(toolset_of(notes, "modern"))
-    made = AgentSpec(agent=spec.agent, name="made", make=lambda _: None)
+    agent = agent_of(toolset_of(notes, "modern"), calls(("die", {})))
+    if when == "before":
+        await notes.kill()
+    made = AgentSpec(agent=agent, name="made", make=lambda _: None)
     assert (await failed(adapter, made)).code == "mcp_unavailable"
 
 

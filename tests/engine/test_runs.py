@@ -326,3 +326,15 @@ async def test_a_run_that_cannot_be_stored_fails_alone(
     assert failed.error
     assert failed.error.code in ("unstorable", "agent_error")
     assert (await server.get(good.id)).status == "completed"
+
+
+@pytest.mark.contract("RUN-3")
+async def test_a_models_name_that_is_no_text_does_not_hold_its_run_up(boot: Boot) -> None:
+    async def named(turn: Turn) -> AsyncIterator[Event | Finished]:
+        yield Finished(output="x", model="m\ud800")
+
+    server = await boot(named=named)
+    run = await server.start()
+    async with asyncio.timeout(5):
+        await server.ended(run.id)
+    assert (await server.get(run.id)).status in ("completed", "failed")

@@ -17,7 +17,7 @@ from landline.engine.log import RunLog
 from landline.engine.loop import Tasks
 from landline.model.callers import Caller
 from landline.model.errors import ErrorInfo
-from landline.model.events import Event, QuestionAsked, ToolCalled, ToolCompleted, ToolFailed
+from landline.model.events import Event, QuestionAsked, ToolCalled, ToolCompleted, ToolFailed, mended
 from landline.model.ids import new_id
 from landline.model.runs import Answer, Question
 from landline.model.times import iso
@@ -149,31 +149,32 @@ class RunLine:
 
     def _put(self, ask: Ask) -> None:
         now = self._clock.now()
+        asked, _ = mended(
+            QuestionAsked(
+                question_id=new_id(),
+                kind=ask.kind,
+                prompt=ask.prompt,
+                tool=ask.tool,
+                call_id=ask.call_id,
+                arguments=ask.arguments,
+                choices=ask.choices,
+                expires_at=iso(now + timedelta(seconds=ask.expires_s)) if ask.expires_s is not None else None,
+            )
+        )
         question = Question(
-            question_id=new_id(),
-            kind=ask.kind,
-            prompt=ask.prompt,
-            tool=ask.tool,
-            call_id=ask.call_id,
-            arguments=ask.arguments,
-            choices=ask.choices,
-            expires_at=iso(now + timedelta(seconds=ask.expires_s)) if ask.expires_s is not None else None,
+            question_id=asked.question_id,
+            kind=asked.kind,
+            prompt=asked.prompt,
+            tool=asked.tool,
+            call_id=asked.call_id,
+            arguments=asked.arguments,
+            choices=asked.choices,
+            expires_at=asked.expires_at,
             needed=ask.approvers,
         )
         self.open_questions.append(question)
         self._run_log.ask(NewQuestion(key=ask.key, question=question))
-        self.add(
-            QuestionAsked(
-                question_id=question.question_id,
-                kind=question.kind,
-                prompt=question.prompt,
-                tool=question.tool,
-                call_id=question.call_id,
-                arguments=question.arguments,
-                choices=question.choices,
-                expires_at=question.expires_at,
-            )
-        )
+        self.add(asked)
 
     def answer_to(self, key: str) -> Answer | None:
         """Return the answer to the question asked under `key`."""

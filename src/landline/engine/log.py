@@ -44,7 +44,7 @@ BACKLOG_BYTES = 256 * 1024
 LARGEST_DELTA = 4_096
 """Characters up to which text deltas are merged: a reader takes an event whole."""
 
-READ_BYTES = 64 * 1024
+READ_BYTES = 32 * 1024
 """About how much a reader is handed at once; a stalled one holds no more than that."""
 
 PACE_PER_RUN_S = 0.0001

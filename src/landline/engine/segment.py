@@ -84,6 +84,8 @@ class Segment:
         """End with an error; what was said so far stays, marked incomplete. Without `keep` only the end is written."""
         if keep:
             self._close_loose()
+        else:
+            self.model = None
         last = self.fold.last_message
         self._add(RunFailed(error=error))
         message_id = last.id if last and keep else None

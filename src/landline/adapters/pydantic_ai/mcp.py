@@ -83,9 +83,7 @@ class RunServers:
             await server.revive()
         try:
             return await handler(args)
-        except (
-            Exception
-        ) as error:  # what an MCP client raises when its connection breaks has no class of its own
+        except Exception as error:  # a client whose connection breaks raises no class of its own
             broken = broken_by(error)
             if broken is None:
                 raise

@@ -25,7 +25,8 @@ _CONNECTION_CLOSED = -32000
 _NO_SESSION = re.compile(r"session (not found|terminated)", re.IGNORECASE)
 """What servers, and the client for a bare 404, say of a session that is gone; their codes differ."""
 
-_REQUESTS = {"__aenter__", "_connected", "list_tools", "_call_tool_checked"}
+_REQUESTS = {"__aenter__", "__aexit__", "list_tools", "_call_tool_checked"}
+"""The toolset's methods that speak to its server; a broken connection may also raise once more when it is left."""
 
 
 @dataclass(frozen=True, slots=True)

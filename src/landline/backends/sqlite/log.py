@@ -38,7 +38,7 @@ _WIDTH = 8
 _FILLER = (None,) * _WIDTH
 _FARTHEST = 2**62
 
-PAGE_BYTES = 64 * 1024
+PAGE_BYTES = 32 * 1024
 """A page of events ends with the one that reaches this: what a stalled reader holds is bounded (REL-10)."""
 
 
@@ -230,9 +230,12 @@ def _update(connection: sqlite3.Connection, batch: Append, state: Row, tail_id: 
 _EVENTS = f"""
 SELECT r.thread_id, (SELECT CAST(group_concat(
         e.seq || x'1f' || e.at || x'1f' || e.type || x'1f' || CAST(e.body AS TEXT), x'1e') AS BLOB)
-    FROM (SELECT *, SUM(LENGTH(body)) OVER (ORDER BY seq) - LENGTH(body) AS before FROM (
-        SELECT seq, at, type, body FROM events WHERE run_n = r.n AND seq > :after ORDER BY seq LIMIT :limit)) e
-    WHERE e.before < {PAGE_BYTES}) AS packed
+    FROM (SELECT seq, at, type, body FROM events WHERE run_n = r.n AND seq > :after AND seq <= (
+            SELECT MAX(l.seq) FROM (
+                SELECT seq, SUM(size) OVER (ORDER BY seq) - size AS before FROM (
+                    SELECT seq, LENGTH(body) AS size FROM events WHERE run_n = r.n AND seq > :after ORDER BY seq LIMIT :limit)) l
+            WHERE l.before < {PAGE_BYTES})
+        ORDER BY seq) e) AS packed
 FROM runs r WHERE r.id = :id AND {owned("r")}
 """
 """One row for a whole page, for the reason given in `sqlite.messages`."""

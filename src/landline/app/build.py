@@ -189,7 +189,16 @@ class Landline:
             self.drain.start()
             await self.core.stop()
         finally:
+            await self._close_adapters()
             await self.store.close()
+
+    async def _close_adapters(self) -> None:
+        used = {id(item.adapter): item.adapter for item in self._loaded or () if item.adapter is not None}
+        for adapter in used.values():
+            try:
+                await adapter.close()
+            except Exception:  # a connection that does not close must not keep the database open
+                logger.exception("the adapter of %s did not close", adapter.framework)
 
     @property
     def runs(self) -> Runs:

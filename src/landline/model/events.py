@@ -6,7 +6,7 @@ bytes. Kinds this build does not know pass through as `Unknown` (EVT-3).
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import msgspec
@@ -367,15 +367,17 @@ class Stamped:
     at: str
     type: str
     body: bytes
-    _wire: list[bytes] = field(default_factory=list[bytes], compare=False, repr=False)
 
     @property
     def wire(self) -> bytes:
-        """The event as every native wire carries it: `{seq, run_id, thread_id, at, type, …}`; made once."""
-        if not self._wire:
-            place = f'{{"seq":{self.seq},"run_id":"{self.run_id}","thread_id":"{self.thread_id}","at":"{self.at}",'
-            self._wire.append(place.encode() + self.body[1:])
-        return self._wire[0]
+        """The event as every native wire carries it: `{seq, run_id, thread_id, at, type, …}`.
+
+        Not kept: it takes a microsecond to make, and a stalled reader would hold its page twice.
+        """
+        place = (
+            f'{{"seq":{self.seq},"run_id":"{self.run_id}","thread_id":"{self.thread_id}","at":"{self.at}",'
+        )
+        return place.encode() + self.body[1:]
 
     @property
     def terminal(self) -> bool:

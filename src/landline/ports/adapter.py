@@ -262,3 +262,7 @@ class Adapter(Protocol):
             AgentFailed: The model or the agent failed; nothing is completed.
         """
         ...
+
+    async def close(self) -> None:
+        """Close what outlives runs, such as connections to tool servers; called after the engine let go of them."""
+        ...

@@ -40,6 +40,9 @@ class ScriptAdapter:
             capabilities=sorted(self.capabilities),
         )
 
+    async def close(self) -> None:
+        """Nothing outlives a run."""
+
     async def run(self, turn: Turn) -> AsyncIterator[Event | Finished]:
         """Yield what the script yields."""
         script: Script = turn.agent

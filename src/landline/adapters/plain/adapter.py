@@ -87,6 +87,9 @@ class PlainAdapter:
             **facts,
         )
 
+    async def close(self) -> None:
+        """Nothing outlives a run."""
+
     async def run(self, turn: Turn) -> AsyncIterator[Event | Finished]:
         """Run the function; its events go to the line as they happen, so this yields the end only."""
         portal = Portal(turn.line) if shape_of(turn.agent).blocking else None

@@ -1,5 +1,7 @@
 """Landline in a host's own FastAPI app: its lifespan, its dependencies, its errors stay the host's (AGT-6)."""
 
+import asyncio
+import gc
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -8,9 +10,11 @@ from typing import Annotated, Any
 import httpx
 import pytest
 from fastapi import FastAPI, Header, HTTPException
+from starlette.requests import Request
 
 import landline
 from landline.app.build import Landline
+from landline.app.context import HostContext
 from landline.gates.auth import make_key
 from landline.model.callers import SYSTEM
 
@@ -144,3 +148,92 @@ async def test_with_keys_nobody_gets_in_without_one(tmp_path: Path) -> None:
         assert (await client.get("/api/v1/threads", headers={"x-api-key": secret})).status_code == 403
         both = {"x-api-key": secret, "authorization": "Bearer ll_other"}
         assert (await client.post("/api/v1/runs", json=body, headers=both)).status_code == 400
+
+
+@pytest.mark.contract("REL-4")
+async def test_the_engine_stops_in_order_whatever_the_body_raised(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    instance = Landline([landline.agent(greet, name="greet")], open=True, data=tmp_path)
+    order: list[str] = []
+
+    def noted(owner: Any, name: str, as_: str) -> None:
+        real = getattr(owner, name)
+
+        def call(*args: Any) -> Any:
+            order.append(as_)
+            return real(*args)
+
+        monkeypatch.setattr(owner, name, call)
+
+    noted(instance.drain, "start", "drain")
+    noted(type(instance.core), "stop", "engine")
+    noted(instance, "_close_adapters", "adapters")
+    noted(type(instance.store), "close", "store")
+    with pytest.raises(KeyError):
+        async with instance.started():
+            raise KeyError
+    assert order == ["drain", "engine", "adapters", "store"]
+
+
+class Exits(BaseException):
+    """What no framework expects of a dependency."""
+
+
+@pytest.mark.contract("AGT-6")
+@pytest.mark.parametrize("error", [SystemExit(3), asyncio.CancelledError(), Exits(), StopIteration()])
+async def test_a_dependency_that_breaks_out_fails_its_request(error: BaseException) -> None:
+    async def dependency() -> None:
+        raise error
+
+    with pytest.raises(RuntimeError):
+        async with asyncio.timeout(5):
+            await HostContext(dependency)(request(), SYSTEM)
+
+
+@pytest.mark.contract("AGT-6")
+async def test_a_dependency_that_fails_after_its_request_has_left_fails_quietly() -> None:
+    entered, go = asyncio.Event(), asyncio.Event()
+    failures: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, what: failures.append(what))
+
+    async def dependency() -> None:
+        entered.set()
+        await go.wait()
+        raise HTTPException(403, "too late")
+
+    asking = asyncio.create_task(HostContext(dependency)(request(), SYSTEM))
+    await entered.wait()
+    asking.cancel()
+    await asyncio.wait({asking})
+    go.set()
+    for _ in range(5):
+        await asyncio.sleep(0)
+    gc.collect()
+    assert asking.cancelled()
+    assert not failures
+
+
+def request() -> Request:
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/", "query_string": b"", "headers": []}
+    return Request(scope)
+
+
+@pytest.mark.contract("TRU-6", "TRU-1")
+async def test_a_key_of_ours_is_never_taken_for_the_local_user(tmp_path: Path) -> None:
+    instance = Landline([landline.agent(greet, name="greet")], open=True, data=tmp_path)
+    secret, row = make_key(tenant="t", user="ann", at="2026-01-01T00:00:00.000Z")
+    transport = httpx.ASGITransport(instance.app)
+    async with (
+        instance.started(),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        await instance.store.add_key(SYSTEM, row)
+        mine = (await client.post("/api/v1/threads", json={"agent": "greet"})).json()
+        assert mine["user_id"] == "local"
+        hers = await client.post("/api/v1/threads", json={"agent": "greet"}, headers={"x-api-key": secret})
+        assert hers.json()["user_id"] == "ann"
+        forged = {"x-api-key": "ll_" + "0" * 40}
+        assert (await client.get("/api/v1/threads", headers=forged)).status_code == 401
+        any_key = {"authorization": "Bearer sk-whatever"}
+        assert (await client.get("/api/v1/threads", headers=any_key)).json()["items"][0]["id"] == mine["id"]

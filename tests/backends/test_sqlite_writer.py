@@ -6,13 +6,15 @@ import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Generator
+import threading
+from collections.abc import AsyncIterator, Awaitable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from landline.backends.sqlite import SqliteStore
+from landline.backends.sqlite.readers import Readers
 from landline.backends.sqlite.writer import Writer
 from landline.model.callers import SYSTEM
 from landline.model.errors import Conflict, Invalid, StorageFailed
@@ -116,6 +118,71 @@ async def test_a_closed_store_says_so(store: SqliteStore) -> None:
         await store.get_thread(ALICE, new_id())
     with pytest.raises(StorageFailed):
         await store.create_thread(ALICE, NewThread(id=new_id(), agent="a", at=moment()))
+
+
+@pytest.mark.parametrize("threads", [Writer, Readers])
+async def test_what_comes_while_it_closes_is_refused_and_what_came_before_is_done(
+    tmp_path: Path, threads: type[Writer] | type[Readers]
+) -> None:
+    one = threads(tmp_path / "w.db")
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(_connection: sqlite3.Connection) -> int:
+        begun.set()
+        go.wait(5)
+        return 1
+
+    def call() -> Awaitable[int]:
+        return one.run(slow, durable=False) if isinstance(one, Writer) else one.run(slow)
+
+    for _ in range(2):  # it may be opened again
+        begun.clear()
+        go.clear()
+        one.start()
+        before = [asyncio.ensure_future(call()) for _ in range(5)]
+        await asyncio.to_thread(begun.wait, 5)
+        stopping = asyncio.ensure_future(asyncio.to_thread(one.stop))
+        await asyncio.sleep(0.05)
+        async with asyncio.timeout(2):
+            with pytest.raises(StorageFailed):
+                await call()
+        go.set()
+        await stopping
+        assert await asyncio.gather(*before) == [1] * 5
+        with pytest.raises(StorageFailed):
+            await call()
+
+
+@pytest.mark.parametrize("threads", [Writer, Readers])
+async def test_what_no_thread_took_is_failed(
+    tmp_path: Path, threads: type[Writer] | type[Readers], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(_self: object) -> None:
+        """Take nothing."""
+
+    monkeypatch.setattr(threads, "_run", die)
+    one = threads(tmp_path / "w.db")
+    one.start()
+    call = one.run(count, durable=True) if isinstance(one, Writer) else one.run(count)
+    waiting = asyncio.ensure_future(call)
+    await asyncio.sleep(0)
+    await asyncio.to_thread(one.stop)
+    async with asyncio.timeout(2):
+        with pytest.raises(StorageFailed):
+            await waiting
+
+
+async def test_a_read_that_sqlite_rolled_back_shows_its_own_fault(tmp_path: Path) -> None:
+    readers = Readers(tmp_path / "r.db")
+    readers.start()
+
+    def broken(connection: sqlite3.Connection) -> None:
+        connection.execute("ROLLBACK")
+        raise ValueError("the fault")
+
+    with pytest.raises(ValueError, match="the fault"):
+        await readers.run(broken)
+    await asyncio.to_thread(readers.stop)
 
 
 @contextmanager

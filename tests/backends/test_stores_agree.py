@@ -222,6 +222,10 @@ class StoresAgree(RuleBasedStateMachine):
             self.take(claim)
 
     @rule()
+    def release(self) -> None:
+        self.both(lambda store: store.release(SYSTEM, owner=f"w{self.owner}"))
+
+    @rule()
     def restart(self) -> None:
         self.runner.run(self.sqlite.close())
         self.sqlite = SqliteStore(Path(self.folder.name) / "landline.db")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 
 from landline.testing.grammar import check_stream
+from landline.testing.kill import ServedProcess
 from tests.e2e.calls import Event, Server, asked, bounded, events_of, until
 from tests.e2e.conftest import Serve
 from tests.e2e.http import Frame, connect
@@ -107,3 +109,61 @@ async def test_a_wait_that_the_stop_cut_short_names_the_run(serve: Serve) -> Non
     log = await server.ended(running[0]["id"])
     assert log[-1]["type"] == "run.completed"
     check_stream(log)
+
+
+STUBBORN = """
+import asyncio, time
+from pathlib import Path
+
+import landline
+
+YIELDS = Path(__file__).with_name("yields")
+
+
+async def swallows(run):
+    await run.text("begun")
+    while not YIELDS.exists():
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            pass
+
+
+async def sits(run):
+    await run.text("begun")
+    if not YIELDS.exists():
+        await asyncio.to_thread(time.sleep, 60)
+
+
+agents = [landline.agent(swallows, name="swallows"), landline.agent(sits, name="sits")]
+"""
+
+
+@pytest.mark.parametrize("agent", ["swallows", "sits"])
+@pytest.mark.contract("REL-4", "REL-1")
+async def test_an_agent_that_does_not_stop_does_not_keep_the_process(tmp_path: Path, agent: str) -> None:
+    """Neither a swallowed cancel nor a busy thread holds up the exit, and the next start takes the run up."""
+    target = tmp_path / "stubborn.py"
+    target.write_text(STUBBORN)
+    process = ServedProcess(target, data=tmp_path / "data", options=("--grace", "0"), warm=())
+    server = Server(process)
+    try:
+        await server.start()
+        run = await server.run(agent, "go")
+        await until(lambda: _begun(server, run["id"]))
+        began = time.monotonic()
+        assert await process.stop(timeout_s=20) == 0, process.tail()
+        assert time.monotonic() - began < 5
+        (tmp_path / "yields").touch()
+        await server.start()
+        log = await server.ended(run["id"])
+        assert log[-1]["type"] == "run.completed"
+        assert any(event["type"] == "run.resumed" for event in log), [event["type"] for event in log]
+        check_stream(log)
+        assert await process.stop(timeout_s=20) == 0
+    finally:
+        process.kill()
+
+
+async def _begun(server: Server, run_id: str) -> bool:
+    return any(event["type"] == "text.delta" for event in await server.log(run_id))

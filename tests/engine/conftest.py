@@ -58,6 +58,7 @@ class Server:
 
     async def crash(self) -> None:
         """Drop all tasks and the store as a kill would: nothing is settled."""
+        self.core.driver.let_go()
         await self.core.tasks.stop(within_s=1)
         await self.store.close()
 

@@ -6,9 +6,12 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from starlette.requests import Request
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
+from landline.model.callers import LOCAL, Caller
+from landline.model.errors import Forbidden
 from landline.model.events import QuestionAsked, RunWaiting, TextDelta
 from landline.model.ids import new_id
 from landline.model.runs import Question
@@ -140,6 +143,51 @@ async def test_a_start_is_made_once_per_key(socket: ClientConnection, world: Wor
     again = await ask(socket, op="start", ref=2, input="a", idempotency_key="k", subscribe=False)
     assert (again["run_id"], again["replayed"]) == (first["run_id"], True)
     assert (await ask(socket, op="start", ref=3, input="b", idempotency_key="k"))["type"] == "error"
+
+
+@pytest.mark.contract("TRU-1", "TRU-5")
+async def test_a_start_that_cannot_be_followed_starts_nothing(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("landline.faces.native.socket._MOST_SUBSCRIPTIONS", 1)
+    world.finish = False
+    async with (
+        served(build_app(native_ports(world))[1]) as address,
+        connect(f"ws://{address}/api/v1/ws") as socket,
+    ):
+        await ask(socket, op="start", ref=1, input="a", subscribe=True)
+        await until(socket, "run.started")
+        told = await ask(socket, op="start", ref=2, input="b", subscribe=True)
+        assert (told["type"], told["ref"], told["code"]) == ("error", 2, "too_many_subscriptions")
+        assert len(world.started) == 1
+        assert (await ask(socket, op="start", ref=3, input="c"))["type"] == "ack"
+
+
+@pytest.mark.contract("AGT-6", "TRU-5")
+async def test_the_hosts_context_is_asked_for_at_every_start(world: World) -> None:
+    asked: list[Request] = []
+
+    async def context(request: Request, caller: Caller) -> dict[str, str]:
+        assert caller == LOCAL
+        assert (request.method, await request.body()) == ("GET", b"")
+        asked.append(request)
+        if request.headers.get("x-team") != "blue":
+            raise Forbidden("not yours", code="refused_by_host")
+        return {"team": request.headers["x-team"]}
+
+    async with served(build_app(native_ports(world, context=context))[1]) as address:
+        url = f"ws://{address}/api/v1/ws"
+        async with connect(url) as socket:
+            told = await ask(socket, op="start", ref=1, input="a", subscribe=True)
+            assert (told["type"], told["code"], told["detail"]) == ("error", "refused_by_host", "not yours")
+            assert not world.started
+        async with connect(url, additional_headers={"x-team": "blue"}) as socket:
+            told = await ask(socket, op="start", ref=1, input="a", context={"team": "red"})
+            assert (told["type"], told["code"]) == ("error", "unsupported")
+            for ref in (2, 3):
+                assert (await ask(socket, op="start", ref=ref, input="a"))["type"] == "ack"
+        assert [(run.has_context, run.context) for run in world.started] == [(True, {"team": "blue"})] * 2
+        assert len(asked) == 3
 
 
 REFUSED = [

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cached_property
 from typing import Any
 
@@ -69,6 +69,7 @@ class Landline:
         self._given_authenticator = authenticator
         self._keywords, self._settings = keywords, settings
         self._loaded: list[Loaded] | None = None
+        self._served = False
         self._context = HostContext(context) if context is not None else None
         self.drain = Drain()
         self.clock = SystemClock()
@@ -78,6 +79,7 @@ class Landline:
         """Return a server for agents that were loaded from targets; what the command line uses."""
         instance = cls(settings=settings, open=open)
         instance._loaded = list(loaded)
+        instance._served = True
         return instance
 
     @property
@@ -133,7 +135,12 @@ class Landline:
         """Who tells who calls."""
         if self._given_authenticator is not None:
             return self._given_authenticator
-        return OpenAuthenticator() if self._open else KeyAuthenticator(self.store, self.clock)
+        if not self._open:
+            return KeyAuthenticator(self.store, self.clock)
+        # What was not asked for in so many words ends with the first key.
+        return OpenAuthenticator(
+            self.store, self.clock, until_a_key=self.settings.open is None and self._served
+        )
 
     @cached_property
     def door(self) -> Door:
@@ -182,15 +189,17 @@ class Landline:
     @asynccontextmanager
     async def started(self) -> AsyncGenerator["Landline"]:
         """Open the database and start the engine, without HTTP; on leaving, live runs are left for the next start."""
-        await self.store.open()
-        try:
-            await self.core.start()
+        async with (
+            AsyncExitStack() as after
+        ):  # from the last to the first, each whatever became of the others
+            await self.store.open()
+            after.push_async_callback(self.store.close)
+            after.push_async_callback(self._close_adapters)
+            core = self.core
+            after.push_async_callback(core.stop)
+            after.callback(self.drain.start)
+            await core.start()
             yield self
-            self.drain.start()
-            await self.core.stop()
-        finally:
-            await self._close_adapters()
-            await self.store.close()
 
     async def _close_adapters(self) -> None:
         used = {id(item.adapter): item.adapter for item in self._loaded or () if item.adapter is not None}

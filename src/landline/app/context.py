@@ -70,9 +70,13 @@ class HostContext:
                     async_exit_stack=held,
                     embed_body_fields=False,
                 )
-            except Exception as error:  # noqa: BLE001 - whatever the host's code raises is passed to the request
-                opened.set_exception(error)
-                return
+            # Whatever the host's code raises is told to the request, which waits.
+            except BaseException as error:
+                if not opened.done():
+                    opened.set_exception(_told(error))
+                if isinstance(error, Exception | SystemExit):
+                    return
+                raise
             if opened.done():
                 return
             if solved.errors:
@@ -82,3 +86,12 @@ class HostContext:
                 return
             opened.set_result(solved.values["value"])
             await released.wait()
+
+
+def _told(error: BaseException) -> Exception:
+    """Return the error as one that fails the request alone: a dependency that exits must not end the server."""
+    if isinstance(error, Exception) and not isinstance(error, StopIteration):
+        return error
+    told = RuntimeError(f"the context dependency raised {type(error).__name__}")
+    told.__cause__ = error
+    return told

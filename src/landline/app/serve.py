@@ -5,10 +5,16 @@ closed with a retry hint, what still runs is left for the next start, and the pr
 """
 
 import asyncio
+import contextlib
 import logging
+import os
 import signal
 import socket
+import sys
+import threading
+import time
 from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -22,6 +28,9 @@ logger = logging.getLogger(__name__)
 
 CLOSE_S = 1.0
 """What connections get to take their last bytes."""
+
+LEAVE_S = 0.3
+"""What tasks and threads that are left get to end, once everything is written and closed."""
 
 SEND_BUFFER_BYTES = 64 * 1024
 """What a reader that does not read may leave in the system's hands (REL-10); the system doubles it.
@@ -89,8 +98,12 @@ class LandlineServer(uvicorn.Server):
         closing = asyncio.get_running_loop().call_later(CLOSE_S, self._cut)
         try:
             await super().shutdown(sockets)
+            if self.force_exit:  # a signal meanwhile ends the waiting for connections, not the order
+                await self.lifespan.shutdown()
         finally:
             closing.cancel()
+        if not await _ended_rest():
+            _leave(0)
 
     def _cut(self) -> None:
         for connection in list(self.server_state.connections):
@@ -121,4 +134,41 @@ def serve(instance: Landline) -> int:
     )
     server = LandlineServer(config, instance)
     server.run()
-    return 0 if server.started else 1
+    code = 0 if server.started else 1
+    if not _joined_threads():
+        _leave(code)
+    return code
+
+
+async def _ended_rest() -> bool:
+    """End what is left in the loop: whether it is ended.
+
+    An agent may swallow its cancel or sit in a thread; the loop and the interpreter would wait for it for ever.
+    """
+    loop = asyncio.get_running_loop()
+    left = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in left:
+        task.cancel()
+    ending = loop.create_task(loop.shutdown_default_executor())
+    _, remaining = await asyncio.wait({*left, ending}, timeout=LEAVE_S)
+    return not remaining
+
+
+def _joined_threads() -> bool:
+    """Wait for threads that the interpreter would wait for, of an agent's own executor say: whether they have ended."""
+    end = time.monotonic() + LEAVE_S
+    spared = {threading.current_thread(), threading.main_thread()}
+    left = [thread for thread in threading.enumerate() if not thread.daemon and thread not in spared]
+    for thread in left:
+        thread.join(max(0.0, end - time.monotonic()))
+    return not any(thread.is_alive() for thread in left)
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process now; the database is closed and the runs that are left are the next start's."""
+    logger.warning("leaving agents behind that do not stop; their runs are taken up at the next start")
+    logging.shutdown()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            stream.flush()
+    os._exit(code)

@@ -8,6 +8,7 @@ from typing import Any
 from landline.app.faults import SetupError
 from landline.app.settings import Settings
 from landline.app.storing import open_store
+from landline.backends.sqlite import SqliteStore
 from landline.gates.auth import make_key
 from landline.model.callers import SYSTEM
 from landline.model.times import iso
@@ -70,6 +71,13 @@ async def broken_invariants(settings: Settings) -> list[str]:
         return await store.verify(SYSTEM)
 
 
+async def check_free(settings: Settings) -> None:
+    """Prove that this process may serve the database. Raises DatabaseLocked, DatabaseNewer, StorageFailed."""
+    store = SqliteStore(settings.database_path)
+    await store.open()
+    await store.close()
+
+
 async def prepare_database(settings: Settings) -> None:
     """Make the database, or bring it to this version's schema, and prove that it can be written."""
     async with open_store(settings) as store:
@@ -83,7 +91,7 @@ async def decide_open(settings: Settings) -> bool:
         SetupError: Bound off loopback, and there is no key, or open mode was asked for.
     """
     if settings.loopback:
-        return settings.open if settings.open is not None else not await has_key(settings)
+        return settings.open if settings.open is not None else not await keys(settings)
     where = f"host {settings.host} from {settings.sources()['host']}"
     if settings.open:
         raise SetupError(

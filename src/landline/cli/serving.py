@@ -35,9 +35,10 @@ def serve_targets(targets: Sequence[str], options: Mapping[str, Any]) -> int:
 
 def _decide_open(settings: "Settings") -> bool:
     from landline.app.faults import SetupError
-    from landline.app.upkeep import decide_open
+    from landline.app.upkeep import check_free, decide_open
 
     try:
+        asyncio.run(check_free(settings))
         return asyncio.run(decide_open(settings))
     except SetupError as error:
         raise Stop(

@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 
 from landline.engine.registry import Registry
 from landline.model.agents import AgentInfo
-from landline.model.callers import Caller
-from landline.model.errors import Draining, Invalid, Unavailable, Unsupported
+from landline.model.callers import SYSTEM, Caller
+from landline.model.errors import Draining, Invalid, NotFound, Unavailable, Unsupported
 from landline.model.ids import new_id
 from landline.model.messages import FilePart, ImagePart, OutputPart, Part, TextPart, text_of
 from landline.model.times import iso
@@ -46,6 +46,15 @@ class Admission:
         _check_abilities(request, spec, info)
         await self._check_input(caller, request)
         return self._accept(request, agent)
+
+    def check_agent(self, name: str) -> None:
+        """Refuse to use an answer up while nobody could go on with it. Raises Unavailable."""
+        try:
+            self._registry.runnable(SYSTEM, name)
+        except NotFound:
+            raise Unavailable(
+                f"The agent {name!r} is not served now; the question stays open.", code="agent_missing"
+            ) from None
 
     async def _agent(self, caller: Caller, request: StartRun) -> str:
         if request.thread_id is not None:

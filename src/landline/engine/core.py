@@ -1,5 +1,7 @@
 """The engine of one process, put together: what `app` builds and starts, and the ports that faces get."""
 
+import asyncio
+from contextlib import suppress
 from dataclasses import dataclass
 
 from landline.engine.admit import Admission
@@ -11,11 +13,18 @@ from landline.engine.recover import Recovery
 from landline.engine.registry import Registry
 from landline.engine.runs import EngineRuns
 from landline.engine.threads import EngineFiles, EngineQuestions, EngineThreads
+from landline.model.errors import StorageFailed
 from landline.model.ids import new_id
 from landline.ports.clock import Clock
 from landline.ports.store import Store
 
 __all__ = ["Core"]
+
+WRITE_S = 1.0
+"""What a stop gives the disk to take what is pending."""
+
+LET_GO_S = 0.3
+"""What it gives tasks that were cancelled already: `Driver.leave` has waited for the agents."""
 
 
 @dataclass(slots=True)
@@ -52,7 +61,14 @@ class Core:
         admission = Admission(store=store, registry=registry, files=files, clock=clock, owner=owner)
         admission.live_runs = driver.__len__
         runs = EngineRuns(
-            store=store, admission=admission, driver=driver, log=log, bells=bells, clock=clock, owner=owner
+            store=store,
+            admission=admission,
+            driver=driver,
+            log=log,
+            bells=bells,
+            clock=clock,
+            tasks=tasks,
+            owner=owner,
         )
         recovery = Recovery(store=store, driver=driver, runs=runs, clock=clock, tasks=tasks, owner=owner)
         return cls(
@@ -83,5 +99,8 @@ class Core:
         self.drain()
         self.recovery.stop()
         await self.driver.leave()
-        await self.log.drained()
-        await self.tasks.stop(within_s=1.0)
+        with suppress(TimeoutError, StorageFailed):  # a disk that refuses must not keep the process alive
+            async with asyncio.timeout(WRITE_S):
+                await self.log.drained()
+                await self.recovery.release()
+        await self.tasks.stop(within_s=LET_GO_S)

@@ -8,9 +8,11 @@ import asyncio
 import inspect
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from landline.engine.deadlines import watch
 from landline.engine.fold import Fold
 from landline.engine.history import History
 from landline.engine.line import RunLine
@@ -18,7 +20,8 @@ from landline.engine.log import Fenced, Log
 from landline.engine.loop import Bells, Tasks
 from landline.engine.registry import Registry
 from landline.engine.segment import Segment
-from landline.model.errors import AgentFailed, ErrorInfo, LandlineError
+from landline.model.callers import SYSTEM
+from landline.model.errors import AgentFailed, ErrorInfo, LandlineError, NotFound, Unavailable
 from landline.model.events import RunResumed, RunStarted, Stamped
 from landline.model.messages import Message, Part
 from landline.model.times import iso
@@ -79,6 +82,8 @@ class Driver:
         self._files, self._clock, self._tasks, self._bells = files, clock, tasks, bells
         self._segments: dict[str, tuple[Segment, asyncio.Task[None]]] = {}
         self._contexts: dict[str, Any] = {}
+        self._leaving = False
+        self._stranded: dict[str, Claim] = {}
         self.on_waiting: Callable[[], None] = lambda: None
         self.deadline_s: float | None = None
         self.idle_timeout_s: float | None = None
@@ -97,7 +102,9 @@ class Driver:
             await release(context)
 
     def launch(self, claim: Claim) -> None:
-        """Drive the claimed run beside the caller."""
+        """Drive the claimed run beside the caller; while the process stops it is left for the next start."""
+        if self._leaving:
+            return
         segment = Segment(
             claim=claim, run_log=self._log.open(claim), clock=self._clock, began=self._clock.steady()
         )
@@ -110,15 +117,24 @@ class Driver:
 
     async def leave(self) -> None:
         """Let go of all live runs without ending them: the next start takes them up (REL-4)."""
+        self._leaving = True
+        tasks = [task for _, task in self._segments.values()]
         for segment, task in list(self._segments.values()):
-            segment.stop = segment.stop or "leave"
             if segment.stoppable and not segment.closing:
                 task.cancel()
-        tasks = [task for _, task in self._segments.values()]
         if tasks:
             await asyncio.wait(tasks, timeout=STOP_S)
+        for run_id in list(self._contexts):
+            await self.drop_context(run_id)
+
+    def let_go(self) -> None:
+        """Treat every cancelled task as a process that ends; what `leave` and tests of crashes begin with."""
+        self._leaving = True
 
     async def _stop(self, run_id: str, *, why: str, by: str) -> None:
+        stranded = self._stranded.pop(run_id, None)
+        if stranded is not None:
+            self.launch(replace(stranded, cancel_by=by))
         live = self._segments.get(run_id)
         if live is None:
             return
@@ -129,10 +145,10 @@ class Driver:
                 segment.line.stopping = True
             if segment.stoppable:
                 task.cancel()
-        done, _ = await asyncio.wait([task], timeout=STOP_S)
-        if not done and segment.closing:
-            await asyncio.wait([task])
-        elif not done:
+        try:
+            async with asyncio.timeout(STOP_S if segment.stoppable else None):
+                await segment.closed.wait()
+        except TimeoutError:
             # The agent does not let go (a thread that cannot be stopped): its run ends without it, and what it
             # still writes is refused by the log.
             await self._close(segment, self._ending(segment))
@@ -140,16 +156,18 @@ class Driver:
     async def _drive(self, segment: Segment) -> None:
         run_id = segment.claim.run.id
         try:
-            ending = await self._outcome(segment)
-            if not segment.closing:
-                await self._close(segment, ending)
+            await self._close(segment, await self._outcome(segment))
         except Fenced:
             logger.info("run %s is driven by somebody else or has ended", run_id)
         finally:
-            segment.run_log.close()
+            self._forget(segment)
             await self.drop_context(run_id)
-            if self._segments.get(run_id, (None,))[0] is segment:
-                del self._segments[run_id]
+
+    def _forget(self, segment: Segment) -> None:
+        segment.run_log.close()
+        segment.closed.set()
+        if self._segments.get(segment.claim.run.id, (None,))[0] is segment:
+            del self._segments[segment.claim.run.id]
 
     async def _outcome(self, segment: Segment) -> Ending | None:
         """Run the agent and return how the segment must end; None leaves it for the next start."""
@@ -157,12 +175,22 @@ class Driver:
             return partial(segment.complete, await self._run_agent(segment))
         except Suspended:
             return segment.wait
-        except asyncio.CancelledError:
+        except (Fenced, KeyboardInterrupt):
+            raise
+        except asyncio.CancelledError as error:
+            if segment.stop is None and not self._leaving:
+                return self._failing(segment, error)  # the agent's own: it awaited something it had cancelled
             return self._ending(segment)
-        except Exception as error:  # noqa: BLE001 - an agent is anybody's code: its error ends the run, never the server
+        except BaseExceptionGroup as group:
+            # An agent that asked inside a task group.
+            asked = group.subgroup(Suspended) is not None
+            return (
+                segment.wait if asked else self._failing(segment, AgentFailed(_SAFE_TEXT, code="agent_error"))
+            )
+        except BaseException as error:  # noqa: BLE001 - an agent is anybody's code: its error ends the run, never the server
             return self._ending(segment) if segment.stop else self._failing(segment, error)
 
-    def _failing(self, segment: Segment, error: Exception, *, keep: bool = True) -> Ending:
+    def _failing(self, segment: Segment, error: BaseException, *, keep: bool = True) -> Ending:
         run_id = segment.claim.run.id
         if isinstance(error, LandlineError):
             logger.warning("run %s failed: %s", run_id, error.code, exc_info=error)
@@ -180,12 +208,26 @@ class Driver:
                 return None
 
     async def _close(self, segment: Segment, ending: Ending | None) -> None:
-        # From here on nobody cancels the segment's task: the end and what follows from it happen as one.
-        segment.closing = True
-        if ending is None:
-            # Left for the next start: what was streamed so far is stored, the run stays `running` without an owner.
-            await segment.run_log.flushed()
-            return
+        """End the segment once, whoever comes first, and return when it is ended."""
+        if not segment.closing:
+            segment.closing = True
+            # A task of its own: the end and what follows from it happen as one, whoever is cancelled meanwhile.
+            self._tasks.spawn(self._end(segment, ending), name=f"end {segment.claim.run.id}")
+        await segment.closed.wait()
+
+    async def _end(self, segment: Segment, ending: Ending | None) -> None:
+        try:
+            if ending is None:
+                # Left for the next start: what was streamed so far is stored, and the run keeps its state.
+                await segment.run_log.durable()
+            else:
+                await self._settle(segment, ending)
+        except Fenced:
+            logger.info("run %s is driven by somebody else or has ended", segment.claim.run.id)
+        finally:
+            self._forget(segment)
+
+    async def _settle(self, segment: Segment, ending: Ending) -> None:
         try:
             appended = await ending()
         except Exception as error:  # noqa: BLE001 - an answer that cannot be stored must still end its run
@@ -207,18 +249,27 @@ class Driver:
         segment.stoppable = True
         if claim.cancel_by is not None and segment.stop is None:
             segment.stop, segment.stopped_by = "cancel", claim.cancel_by
-        if segment.stop is not None:
+        if segment.stop is not None or self._leaving:
             raise asyncio.CancelledError
         if claim.attempts_without_progress >= POISON_ATTEMPTS:
             raise AgentFailed("The run lost its worker again and again and was stopped.", code="poisoned")
-        spec, adapter, _ = self._registry.runnable(claim.caller, claim.run.agent)
-        segment.line = line = await self._line(segment, adapter)
-        turn = await self._turn(segment, spec, adapter)
-        watch = self._watch(segment, spec)
         try:
-            return await self._pull(line, adapter, turn)
+            # Admission has decided that the caller may use it.
+            spec, adapter, _ = self._registry.runnable(SYSTEM, claim.run.agent)
+        except (NotFound, Unavailable):
+            # Its agent is not served by this process, or is broken today: the run is left until it is back.
+            logger.warning(
+                "run %s waits for its agent %r, which cannot be run", claim.run.id, claim.run.agent
+            )
+            self._stranded[claim.run.id] = claim
+            segment.stop = "leave"
+            raise asyncio.CancelledError from None
+        segment.line = line = await self._line(segment, adapter)
+        call_off = self._watch(segment, spec)
+        try:
+            return await self._pull(line, adapter, await self._turn(segment, spec))
         finally:
-            watch()
+            call_off()
 
     async def _pull(self, line: RunLine, adapter: Adapter, turn: Turn) -> Finished:
         finished: Finished | None = None
@@ -275,7 +326,7 @@ class Driver:
             events += page
         return events
 
-    async def _turn(self, segment: Segment, spec: AgentSpec, adapter: Adapter) -> Turn:
+    async def _turn(self, segment: Segment, spec: AgentSpec) -> Turn:
         claim = segment.claim
         assert segment.line is not None
         context = await self._context(claim, spec)
@@ -317,37 +368,12 @@ class Driver:
         return None
 
     def _watch(self, segment: Segment, spec: AgentSpec) -> Callable[[], None]:
-        """Stop the run at its deadline, or when the agent is silent for too long; returns how to call it off."""
-        clock, line, run_id = self._clock, segment.line, segment.claim.run.id
+        run_id = segment.claim.run.id
         own = spec.deadline_s if spec.deadline_s is not None else self.deadline_s
         limits = [d for d in (segment.claim.deadline_s, own) if d is not None]
-        deadline = min(limits) - segment.claim.spent_s + segment.began if limits else None
         idle_s = spec.idle_timeout_s if spec.idle_timeout_s is not None else self.idle_timeout_s
-        if line is None or (deadline is None and idle_s is None):
-            return lambda: None
-        timers: list[Any] = []
 
-        def check() -> None:
-            now = clock.steady()
-            if deadline is not None and now >= deadline:
-                self._tasks.spawn(
-                    self._stop(run_id, why="deadline", by="deadline"), name=f"deadline {run_id}"
-                )
-            elif idle_s is not None and not line.tools_running and now >= line.last_activity + idle_s:
-                self._tasks.spawn(self._stop(run_id, why="idle", by="idle"), name=f"idle {run_id}")
-            else:
-                arm(now)
+        def stop(why: str) -> None:
+            self._tasks.spawn(self._stop(run_id, why=why, by=why), name=f"{why} {run_id}")
 
-        def arm(now: float) -> None:
-            due = [] if deadline is None else [deadline]
-            if idle_s is not None:
-                due.append(max(line.last_activity, now if line.tools_running else 0.0) + idle_s)
-            timers[:] = [clock.call_later(max(0.0, min(due) - now), check)]
-
-        arm(clock.steady())
-
-        def call_off() -> None:
-            for timer in timers:
-                timer.cancel()
-
-        return call_off
+        return watch(segment, deadline_s=min(limits, default=None), idle_s=idle_s, stop=stop)

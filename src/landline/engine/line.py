@@ -105,15 +105,19 @@ class RunLine:
         self.tools_running += 1
         try:
             result = msgspec.to_builtins(await run())
-        # The tool is the user's code: whatever it raises is recorded and passed on.
-        except Exception as error:
+        # The tool is the user's code: whatever it raises is recorded and passed on. A `sys.exit` in it would end the
+        # server through the event loop, so it is passed on as the failure it is.
+        except (Exception, SystemExit) as raised:
+            error = raised if isinstance(raised, Exception) else RuntimeError("the tool called sys.exit")
             said = failure(error) if failure else None
             code, message = said or ("tool_error", f"The tool {call.name} failed.")
             if said is None:
                 logger.warning("tool %s of run %s raised", call.name, self._run_log.run_id, exc_info=error)
-            self.add(ToolFailed(call_id=call.call_id, error=ErrorInfo(code=code, message=message)))
+            self.add(ToolFailed(call_id=call.call_id, error=ErrorInfo(code=str(code), message=str(message))))
             await self._run_log.durable()
-            raise
+            if error is raised:
+                raise
+            raise error from raised
         finally:
             self.tools_running -= 1
             self.last_activity = self._clock.steady()

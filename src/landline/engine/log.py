@@ -8,12 +8,13 @@ is why nothing can be delivered out of order or twice.
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from landline.engine.fold import Fold
 from landline.engine.loop import Bells, Tasks
 from landline.model.errors import AgentFailed, StorageFailed
 from landline.model.events import (
+    TERMINAL_EVENTS,
     Event,
     ReasoningDelta,
     Stamped,
@@ -78,6 +79,7 @@ class RunLog:
         self._newest: list[Stamped] = []
         self.closed = False
         self.unstorable = False
+        self.spent: Callable[[], float] | None = None
         self._log = log
         self.fold = Fold()
         self._pending: list[tuple[Event, bytes | None]] = []
@@ -98,6 +100,8 @@ class RunLog:
             TypeError, OverflowError, KeyError: The event is not JSON, or speaks of a message or call that never began.
         """
         self._check()
+        if self.fold.last_type in TERMINAL_EVENTS:
+            raise Fenced
         event, body = mended(event)
         self.fold.apply(event)
         if self._pending and isinstance(event, (TextDelta, ReasoningDelta)):
@@ -119,8 +123,9 @@ class RunLog:
         self._progress = True
 
     def ask(self, question: NewQuestion) -> None:
-        """Keep a question row with the next batch."""
+        """Keep a question row with the next batch, which goes to disk."""
         self._questions.append(question)
+        self._durable = True
 
     def started(self, at: str) -> None:
         """Note when the run first began, with the next batch."""
@@ -192,12 +197,16 @@ class RunLog:
             messages=final[1] if final else (),
             usage=final[2] if final else None,
             model=final[3] if final else None,
-            spent_s=final[4] if final else None,
+            spent_s=final[4] if final else self._spent_so_far(),
         )
         waiters, self._waiters = self._waiters, []
         self._pending, self._records, self._questions, self._pending_bytes = [], [], [], 0
         self._durable, self._progress, self._started_at, self._final = False, False, None, None
         return batch, waiters
+
+    def _spent_so_far(self) -> float | None:
+        """The running time, with what goes to disk anyway, of a run that has a deadline (RUN-10)."""
+        return self.spent() if self.spent is not None and self._durable else None
 
     def stored(self, events: Sequence[Stamped]) -> None:
         """Move the tail: these are in the store now."""
@@ -331,6 +340,7 @@ class Log:
         error: BaseException | None = None
         if result is None:
             error, run_log.unstorable = unstorable(), not waiters
+            run_log.fold.last_type = None  # whatever end was in it was not written
         elif result.fenced:
             error = Fenced()
             run_log.close()

@@ -10,13 +10,15 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from landline.ports.clock import Timer
 
 __all__ = ["Bells", "SystemClock", "Tasks"]
 
 logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 
 class SystemClock:
@@ -47,6 +49,18 @@ class Tasks:
 
     def __len__(self) -> int:
         return len(self._running)
+
+    async def surely(self, work: Coroutine[Any, Any, T], *, name: str) -> T:
+        """Return what `work` returns; it goes on to its end even when the caller is cancelled meanwhile."""
+        task = asyncio.get_running_loop().create_task(work, name=name)
+        self._running.add(task)
+        task.add_done_callback(self._told)
+        return await asyncio.shield(task)
+
+    def _told(self, task: asyncio.Task[Any]) -> None:
+        self._running.discard(task)
+        if not task.cancelled():
+            task.exception()  # told to whoever awaits it; if nobody does any more, nobody wants to know
 
     def spawn(self, work: Coroutine[Any, Any, Any], *, name: str) -> asyncio.Task[Any]:
         """Run `work` beside the caller; its task is kept until it ends, and an error in it is logged."""

@@ -1,12 +1,13 @@
 """The six verbs of `ports.Runs`, on admission, the driver, the log and the store."""
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from landline.engine.admit import Admission
 from landline.engine.drive import Driver, release
 from landline.engine.log import Log
-from landline.engine.loop import Bells
+from landline.engine.loop import Bells, Tasks
 from landline.model.callers import Caller
 from landline.model.errors import Gone, NotFound
 from landline.model.events import Stamped
@@ -35,13 +36,19 @@ class EngineRuns:
         log: Log,
         bells: Bells,
         clock: Clock,
+        tasks: Tasks,
         owner: str,
     ) -> None:
+        self._tasks = tasks
         self._store, self._admission, self._driver = store, admission, driver
         self._log, self._bells, self._clock, self._owner = log, bells, clock, owner
 
     async def start(self, caller: Caller, request: StartRun) -> Started:
         """Accept a run and begin to drive it; durable when this returns."""
+        # Whoever asked may be cancelled at any time; a run that is stored must be driven all the same.
+        return await self._tasks.surely(self._start(caller, request), name="start")
+
+    async def _start(self, caller: Caller, request: StartRun) -> Started:
         try:
             accept = await self._admission.admit(caller, request)
             accepted = await self._store.accept(caller, accept)
@@ -68,13 +75,17 @@ class EngineRuns:
         while True:
             batch = await self._read(caller, run_id, cursor)
             if not batch:
-                bell = self._bells.listen(run_id)
+                bell, over = self._bells.listen(run_id), False
                 try:
                     # Looked at again under the bell: what was written since the last look rang before it hung.
                     batch = await self._read(caller, run_id, cursor)
                     if not batch:
+                        over = await self._over(caller, run_id, cursor)
+                        if over:  # it may have ended between the look at the log and the look at the run
+                            batch = await self._read(caller, run_id, cursor)
+                    if not batch:
                         # A question ends the stream only where the log ends too: a replay passes old ones (WIRE-2).
-                        if asked or not live or await self._over(caller, run_id, cursor):
+                        if asked or not live or over:
                             return
                         await bell
                         continue
@@ -114,7 +125,7 @@ class EngineRuns:
 
     async def cancel(self, caller: Caller, run_id: str) -> Run:
         """Stop a run and return it once it has ended."""
-        await self._end(caller, run_id)
+        await self._tasks.surely(self._end(caller, run_id), name=f"cancel {run_id}")
         return await self._store.get_run(caller, run_id)
 
     async def _end(self, caller: Caller, run_id: str) -> None:
@@ -135,11 +146,17 @@ class EngineRuns:
 
     async def answer(self, caller: Caller, run_id: str, answers: Sequence[Answer]) -> AnsweredRun:
         """Settle open questions; the run goes on when none is left."""
+        answered = await self._tasks.surely(self._answer(caller, run_id, answers), name=f"answer {run_id}")
+        run = await self._store.get_run(caller, run_id) if answered.own else None
+        return AnsweredRun(run=run, questions=answered.questions)
+
+    async def _answer(self, caller: Caller, run_id: str, answers: Sequence[Answer]) -> Answered:
+        with suppress(NotFound):  # an approver may answer what it cannot read
+            self._admission.check_agent((await self._store.get_run(caller, run_id)).agent)
         at = iso(self._clock.now())
         answered = await self._store.answer(caller, run_id, answers, at=at, owner=self._owner)
         self.go_on(answered)
-        run = await self._store.get_run(caller, run_id) if answered.own else None
-        return AnsweredRun(run=run, questions=answered.questions)
+        return answered
 
     def go_on(self, answered: Answered) -> None:
         """Wake readers of an answered run, and drive it when nothing is open any more."""

@@ -3,8 +3,9 @@
 A segment ends in exactly one of: completed, failed, cancelled, waiting, or left (the process stops; another takes over).
 """
 
+import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from landline.engine.fold import Fold
 from landline.engine.line import RunLine
@@ -43,6 +44,7 @@ class Segment:
     stopped_by: str = ""
     stoppable: bool = False
     closing: bool = False
+    closed: asyncio.Event = field(default_factory=asyncio.Event)
     model: str | None = None
     rows: Sequence[NewMessage] = ()
 
@@ -76,9 +78,8 @@ class Segment:
         message_id = last.id if last else None
         self.model = finished.model
         ended, _ = mended(RunCompleted(output=finished.output, message_id=message_id, usage=self.fold.usage))
-        self._add(ended)
         settle = Settle(status="completed", at=self._now(), output=ended.output, message_id=message_id)
-        return await self._settle(settle, native=finished.native, mark=None)
+        return await self._settle(ended, settle, native=finished.native)
 
     async def fail(self, error: ErrorInfo, *, keep: bool = True) -> Appended:
         """End with an error; what was said so far stays, marked incomplete. Without `keep` only the end is written."""
@@ -87,10 +88,9 @@ class Segment:
         else:
             self.model = None
         last = self.fold.last_message
-        self._add(RunFailed(error=error))
         message_id = last.id if last and keep else None
         settle = Settle(status="failed", at=self._now(), error=error, message_id=message_id)
-        return await self._settle(settle, native=None, mark="incomplete", keep=keep)
+        return await self._settle(RunFailed(error=error), settle, mark="incomplete", keep=keep)
 
     async def cancel(self) -> Appended:
         """End because somebody asked; the partial answer stays, marked stopped."""
@@ -98,23 +98,31 @@ class Segment:
         last = self.fold.last_message
         message_id = last.id if last else None
         unstoppable = sorted(self.line.unstoppable) if self.line else []
-        self._add(RunCancelled(by=self.stopped_by, message_id=message_id, still_finishing=unstoppable))
+        ended = RunCancelled(by=self.stopped_by, message_id=message_id, still_finishing=unstoppable)
         settle = Settle(
             status="cancelled", at=self._now(), message_id=message_id, output=last.text if last else None
         )
-        return await self._settle(settle, native=None, mark="stopped")
+        return await self._settle(ended, settle, mark="stopped")
 
     async def wait(self) -> Appended:
         """End the segment with open questions; nothing of it stays in memory."""
         assert self.line is not None
-        self._add(RunWaiting(questions=self.line.open_questions))
-        return await self._settle(Settle(status="waiting", at=self._now()), native=None, mark=None)
+        ended = RunWaiting(questions=self.line.open_questions)
+        return await self._settle(ended, Settle(status="waiting", at=self._now()))
 
     async def _settle(
-        self, settle: Settle, *, native: Native | None, mark: str | None, keep: bool = True
+        self,
+        ended: Event,
+        settle: Settle,
+        *,
+        native: Native | None = None,
+        mark: str | None = None,
+        keep: bool = True,
     ) -> Appended:
+        """Write the last event with the rows; these are made first, so that an end is never added twice."""
         if settle.status != "waiting":
             self.rows = self.fold.rows(at=settle.at, native=native, mark=mark) if keep else ()
+        self._add(ended)
         appended = await self.run_log.settle(
             settle, messages=self.rows, usage=self.fold.usage, model=self.model, spent_s=self.spent_s
         )

@@ -27,6 +27,9 @@ from landline.ports.vault import Vault
 
 __all__ = ["EngineFiles", "EngineQuestions", "EngineThreads"]
 
+SNIFFED_BYTES = 512
+"""The first bytes of a file, which show its type."""
+
 Sniffer = Callable[[bytes, str], str]
 
 
@@ -137,10 +140,19 @@ class EngineFiles:
         idempotency: IdempotencyKey | None = None,
     ) -> tuple[FileInfo, bool]:
         """Keep a file under its own id; its type is what its first bytes show (TRU-16)."""
-        sha256, size, head = await self._vault.put(chunks, max_bytes=self._max_bytes)
-        media_type = self._sniff(head, name)
-        if self._media_types and media_type not in self._media_types:
-            raise Invalid(f"Files of type {media_type} are not taken.", code="file_type_refused")
+        head = b""
+        async for chunk in chunks:
+            head += chunk
+            if len(head) >= SNIFFED_BYTES:
+                break
+        media_type = self._sniff(head[:SNIFFED_BYTES], name)
+        if not self._takes(media_type):
+            # Before anything is kept: a refused file leaves nothing behind.
+            known = ", ".join(sorted(self._media_types))
+            raise Invalid(
+                f"Files of type {media_type} are not taken, only: {known}.", code="file_type_refused"
+            )
+        sha256, size, _ = await self._vault.put(_after(head, chunks), max_bytes=self._max_bytes)
         info = FileInfo(
             id=new_id(),
             name=name,
@@ -155,6 +167,10 @@ class EngineFiles:
             idempotency = replace(idempotency, body_hash=fingerprint(body))
         return await self._store.add_file(caller, NewFile(info=info, idempotency=idempotency))
 
+    def _takes(self, media_type: str) -> bool:
+        family = f"{media_type.partition('/')[0]}/*"
+        return not self._media_types or not self._media_types.isdisjoint((media_type, family, "*"))
+
     async def info(self, caller: Caller, file_id: str) -> FileInfo:
         """Return what is known of a file."""
         return await self._store.get_file(caller, file_id)
@@ -163,3 +179,11 @@ class EngineFiles:
         """Return a file with its bytes."""
         info = await self._store.get_file(caller, file_id)
         return info, await self._vault.read(info.sha256)
+
+
+async def _after(head: bytes, rest: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+    """Yield what was read already, then what comes."""
+    if head:
+        yield head
+    async for chunk in rest:
+        yield chunk

@@ -333,12 +333,17 @@ def mended(event: AnEvent) -> tuple[AnEvent, bytes]:
 
     Raises:
         TypeError, OverflowError: It holds data that is not JSON.
+        msgspec.ValidationError: A field is of the wrong type.
     """
     try:
-        return event, _encoder.encode(event)
+        body = _encoder.encode(event)
     except UnicodeEncodeError:
-        clean = msgspec.convert(_replaced(msgspec.to_builtins(event)), type(event))
-        return clean, _encoder.encode(clean)
+        event = msgspec.convert(_replaced(msgspec.to_builtins(event)), type(event))
+        body = _encoder.encode(event)
+    if not isinstance(event, (TextDelta, ReasoningDelta)) or type(event.delta) is not str:
+        # Structs check nothing when they are made: what does not read back would be unreadable for ever.
+        _decoders[event.type].decode(body)
+    return event, body
 
 
 def _replaced(value: Any) -> Any:

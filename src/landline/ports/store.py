@@ -358,6 +358,10 @@ class Store(Documents, Keys, Protocol):
         """Claim every run whose owner is gone, and the first queued run of every idle thread."""
         ...
 
+    async def release(self, caller: Caller, *, owner: str) -> None:
+        """Let go of every run of this owner: its process stops in order, so its runs are not counted as lost (REL-3)."""
+        ...
+
     async def late_result(self, caller: Caller, run_id: str, call_id: str, *, ok: bool, at: str) -> None:
         """Note that a tool that could not be stopped ended after its run had."""
         ...

@@ -30,9 +30,8 @@ async def admit(connection: HTTPConnection, authenticator: Authenticator, scopes
         Invalid: Two different credentials, or one in the URL.
     """
     if authenticator.open:
-        # Whatever credential comes is not Landline's: a client that must send some key, or the host app's own scheme.
         _refuse_forwarded(connection)
-        credential = None
+        credential = _any_credential(connection)
     else:
         credential = credential_of(connection)
     caller = await authenticator.authenticate(credential)
@@ -71,6 +70,16 @@ def credential_of(connection: HTTPConnection) -> str | None:
     if credential is not None and not 0 < len(credential) <= _MAX_CREDENTIAL:
         raise Unauthenticated("The credential does not hold.")
     return credential
+
+
+def _any_credential(connection: HTTPConnection) -> str | None:
+    """Return what may be a key of ours; in open mode a credential may as well be the host app's own, of any scheme."""
+    for name, raw in cast("list[tuple[bytes, bytes]]", connection.scope["headers"]):
+        if name == b"x-api-key":
+            return raw.decode("latin-1").strip()
+        if name == b"authorization" and raw[:7].lower() == b"bearer ":
+            return raw[7:].decode("latin-1").strip()
+    return None
 
 
 def _refuse_forwarded(connection: HTTPConnection) -> None:

@@ -6,7 +6,15 @@ import msgspec
 
 from landline.backends.memory.runs import shown, take, write
 from landline.backends.memory.state import QuestionRow, RunRow, State, missing
-from landline.backends.sql.answers import EXPIRED_BY, Asked, Verdict, expire, judge, may_answer_for_others
+from landline.backends.sql.answers import (
+    EXPIRED_BY,
+    Asked,
+    Verdict,
+    are_open,
+    expire,
+    judge,
+    may_answer_for_others,
+)
 from landline.backends.sql.pages import bound_limit, id_cursor, pack
 from landline.model.callers import Caller
 from landline.model.events import Event, QuestionAnswered, RunResumed
@@ -34,8 +42,10 @@ def answer(
         entry.question.question_id: Asked(question=entry.question, open=entry.open, voters=entry.voters)
         for entry in row.questions
     }
-    verdicts = judge(asked, answers, status=row.run.status, user=caller.user, at=at)
     own = caller.owns(row.tenant, row.user)
+    if not own and not are_open(asked, answers, status=row.run.status):
+        raise missing("run", run_id)
+    verdicts = judge(asked, answers, status=row.run.status, user=caller.user, at=at)
     return _settle(row, verdicts, by=caller.user, own=own, at=at, owner=owner)
 
 

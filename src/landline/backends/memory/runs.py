@@ -1,5 +1,7 @@
 """Runs of the memory store: accepting, writing their logs, ending and claiming them."""
 
+from collections.abc import Sequence
+
 import msgspec
 
 from landline.backends.memory import threads
@@ -13,7 +15,21 @@ from landline.model.runs import TERMINAL, Run
 from landline.model.threads import Page
 from landline.ports.store import Accepted, AcceptRun, Append, Appended, Cancelled, Claim, RunQuery
 
-__all__ = ["accept", "append", "cancel", "claim", "list_runs", "recover", "shown", "take", "write"]
+__all__ = [
+    "accept",
+    "append",
+    "cancel",
+    "claim",
+    "list_runs",
+    "recover",
+    "refuse_used_ids",
+    "release",
+    "shown",
+    "take",
+    "write",
+]
+
+_IN_USE = "Something else with the same id or in the same place was stored first."
 
 
 def shown(row: RunRow) -> Run:
@@ -28,7 +44,7 @@ def accept(state: State, caller: Caller, new: AcceptRun) -> Accepted:
     if known in state.runs:
         return Accepted(run=shown(state.runs[known]), replayed=True)
     if new.run_id in state.runs:
-        raise Conflict("Something else with the same id or in the same place was stored first.")
+        raise Conflict(_IN_USE)
     if new.new_thread is not None:
         if new.parent_id:
             raise Invalid("The message to answer below is not one of this thread's.", code="unknown_parent")
@@ -116,15 +132,16 @@ def claim(row: RunRow) -> Claim:
     )
 
 
-def take(row: RunRow, owner: str, *, lost: bool = False) -> Claim:
-    """Make the run `running` under the next epoch."""
+def take(row: RunRow, owner: str | None, *, lost: bool = False) -> Claim:
+    """Make the run `running` under the next epoch; an attempt that was let go of does not count as lost."""
+    fruitless = row.attempts_without_progress
+    row.attempts_without_progress = max(fruitless, 0) if row.owner is None else fruitless + lost
     row.epoch, row.owner = row.epoch + 1, owner
     row.run = msgspec.structs.replace(row.run, status="running", attempt=row.run.attempt + lost)
-    row.attempts_without_progress += lost
     return claim(row)
 
 
-def _promote(state: State, thread_id: str, *, owner: str, at: str) -> Claim | None:
+def _promote(state: State, thread_id: str, *, owner: str | None, at: str) -> Claim | None:
     line = state.queued(thread_id)
     if not line:
         return None
@@ -132,14 +149,38 @@ def _promote(state: State, thread_id: str, *, owner: str, at: str) -> Claim | No
     return take(line[0], owner)
 
 
-def append(state: State, batch: Append) -> Appended:
-    """Write one batch, or nothing of it."""
+def _writable(state: State, batch: Append) -> RunRow | None:
+    """Return the run, unless the batch is fenced."""
     row = state.runs.get(batch.run_id)
     if row is None or not batch.caller.owns(row.tenant, row.user):
-        return Appended(fenced=True)
+        return None
     first = len(row.events) + 1
     taken = any(event.seq < first for event in batch.events)
-    if row.epoch != batch.epoch or row.run.status != "running" or taken:
+    return None if row.epoch != batch.epoch or row.run.status != "running" or taken else row
+
+
+def refuse_used_ids(state: State, batches: Sequence[Append]) -> None:
+    """Refuse all batches when one that may be written says or asks something under an id that is in use."""
+    new = [
+        id_
+        for batch in batches
+        if _writable(state, batch) is not None
+        for id_ in (
+            *(row.id for row in batch.messages),
+            *(row.question.question_id for row in batch.questions),
+        )
+    ]
+    if not new:
+        return
+    asked = {entry.question.question_id for row in state.runs.values() for entry in row.questions}
+    if len(set(new)) < len(new) or any(id_ in state.messages or id_ in asked for id_ in new):
+        raise Conflict(_IN_USE)
+
+
+def append(state: State, batch: Append) -> Appended:
+    """Write one batch, or nothing of it."""
+    row = _writable(state, batch)
+    if row is None:
         return Appended(fenced=True)
     row.events += batch.events
     row.records.update(batch.records)
@@ -229,6 +270,13 @@ def _keep_input(state: State, row: RunRow, *, at: str) -> None:
     parent_id = head_id if row.new.parent_id is None else row.new.parent_id or None
     threads.append(state, thread, row.run.id, parent_id, row.new.message)
     thread.thread = msgspec.structs.replace(thread.thread, head_id=head_id, updated_at=at)
+
+
+def release(state: State, caller: Caller, *, owner: str) -> None:
+    """Let go of the owner's running runs."""
+    for row in state.runs.values() if caller.system else ():
+        if row.run.status == "running" and row.owner == owner:
+            row.owner = None
 
 
 def recover(state: State, caller: Caller, *, owner: str, at: str) -> list[Claim]:

@@ -65,7 +65,7 @@ class RunRow:
     number: int
     rank: int
     epoch: int
-    owner: str
+    owner: str | None
     parent_id: str | None
     tail_id: str | None
     events: list[Stamped] = field(default_factory=list[Stamped])

@@ -92,6 +92,7 @@ class MemoryStore:
         return runs.list_runs(self._state, caller, query)
 
     async def append(self, batches: Sequence[Append]) -> list[Appended]:
+        runs.refuse_used_ids(self._state, batches)
         return [runs.append(self._state, batch) for batch in batches]
 
     async def events(self, caller: Caller, run_id: str, *, after: int, limit: int) -> list[Stamped]:
@@ -123,6 +124,9 @@ class MemoryStore:
 
     async def recover(self, caller: Caller, *, owner: str, at: str) -> list[Claim]:
         return runs.recover(self._state, caller, owner=owner, at=at)
+
+    async def release(self, caller: Caller, *, owner: str) -> None:
+        runs.release(self._state, caller, owner=owner)
 
     async def late_result(self, caller: Caller, run_id: str, call_id: str, *, ok: bool, at: str) -> None:
         self._state.run(caller, run_id).late[call_id] = (ok, at)

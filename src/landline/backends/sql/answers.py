@@ -8,7 +8,7 @@ from landline.model.callers import Caller
 from landline.model.errors import Conflict, Invalid
 from landline.model.runs import Answer, Outcome, Question, Status
 
-__all__ = ["EXPIRED_BY", "Asked", "Verdict", "expire", "judge", "may_answer_for_others"]
+__all__ = ["EXPIRED_BY", "Asked", "Verdict", "are_open", "expire", "judge", "may_answer_for_others"]
 
 EXPIRED_BY = "expiry"
 """Who settled a question that nobody answered in time."""
@@ -34,6 +34,15 @@ class Verdict:
 def may_answer_for_others(caller: Caller) -> bool:
     """Tell whether the caller answers questions of other users of its tenant."""
     return "approvals:answer" in caller.scopes
+
+
+def are_open(asked: Mapping[str, Asked], answers: Sequence[Answer], *, status: Status) -> bool:
+    """Tell whether a run in `status` waits for all of these answers.
+
+    To somebody who does not own it, a run that does not is answered like one that never was (THR-2).
+    """
+    entries = [asked.get(answer.question_id) for answer in answers]
+    return status == "waiting" and bool(entries) and all(entry and entry.open for entry in entries)
 
 
 def judge(

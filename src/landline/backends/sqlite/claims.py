@@ -10,7 +10,7 @@ from landline.backends.sqlite.messages import append_input
 from landline.model.callers import SYSTEM, Caller
 from landline.ports.store import Claim
 
-__all__ = ["claim", "promote", "recover", "take"]
+__all__ = ["claim", "promote", "recover", "release", "take"]
 
 _ALL: dict[str, Any] = {"tenant": SYSTEM.tenant, "user": SYSTEM.user, "system": True}
 
@@ -40,6 +40,12 @@ def promote(connection: sqlite3.Connection, thread_id: str, *, owner: str, at: s
     place = {"n": run["n"], "parent_id": parent_id, "tail_id": tail_id}
     take(connection, place, expected="queued", owner=owner)
     return claim(connection, run_id)
+
+
+def release(connection: sqlite3.Connection, caller: Caller, *, owner: str) -> None:
+    """Let go of every running run of the owner."""
+    if caller.system:
+        connection.execute(sql.RELEASE, {"owner": owner})
 
 
 def recover(connection: sqlite3.Connection, caller: Caller, *, owner: str, at: str) -> list[Claim]:

@@ -29,8 +29,8 @@ class FileLock:
         except BlockingIOError as error:
             os.close(descriptor)
             raise DatabaseLocked(
-                f"Another process has {self._database.name} open. SQLite serves one process; for several workers "
-                "use PostgreSQL (LANDLINE_DATABASE_URL=postgresql://...)."
+                f"Another process has {self._database} open, and SQLite serves one process (several workers will need "
+                "PostgreSQL). Stop the other one, or take another folder: --data."
             ) from error
         self._descriptor = descriptor
 

@@ -98,7 +98,12 @@ def append_all(connection: sqlite3.Connection, batches: Sequence[Append]) -> lis
 
 
 def append_each(connection: sqlite3.Connection, batches: Sequence[Append]) -> list[Appended]:
-    """Write the batches one by one: a fault, such as a place in the log that is taken, fences its own batch only."""
+    """Write the batches one by one; a place in the log that is taken fences its own batch only.
+
+    Raises:
+        sqlite3.IntegrityError: A run's own data cannot be stored, such as a message id that is in use. Nothing of any
+            batch may stay then; the caller finds out whose it is by trying each alone.
+    """
     results: list[Appended] = []
     for batch in batches:
         connection.execute("SAVEPOINT batch")
@@ -106,6 +111,8 @@ def append_each(connection: sqlite3.Connection, batches: Sequence[Append]) -> li
             results.append(_append_one(connection, batch))
         except sqlite3.IntegrityError:
             connection.execute("ROLLBACK TO batch")
+            if not _is_fenced(connection, batch):
+                raise
             results.append(Appended(fenced=True))
         connection.execute("RELEASE batch")
     return results
@@ -129,6 +136,17 @@ def _is_plain(batch: Append) -> bool:
 
 def _state(connection: sqlite3.Connection, batch: Append) -> Row | None:
     return first(connection, sql.STATE, {"id": batch.run_id, "epoch": batch.epoch, **who(batch.caller)})
+
+
+def _is_fenced(connection: sqlite3.Connection, batch: Append) -> bool:
+    """Tell whether somebody else owns the run, it has ended, or somebody wrote at the batch's places."""
+    state = _state(connection, batch)
+    if state is None:
+        return True
+    if not batch.events:
+        return False
+    places = {"n": state["n"], "first": batch.events[0].seq, "last": batch.events[-1].seq}
+    return first(connection, sql.TAKEN, places) is not None
 
 
 def _append_one(connection: sqlite3.Connection, batch: Append) -> Appended:

@@ -6,7 +6,15 @@ from typing import Any
 
 import msgspec
 
-from landline.backends.sql.answers import EXPIRED_BY, Asked, Verdict, expire, judge, may_answer_for_others
+from landline.backends.sql.answers import (
+    EXPIRED_BY,
+    Asked,
+    Verdict,
+    are_open,
+    expire,
+    judge,
+    may_answer_for_others,
+)
 from landline.backends.sql.pages import bound_limit, id_cursor, pack
 from landline.backends.sql.rows import decode_answer, decode_question, json
 from landline.backends.sql.statements import questions as sql
@@ -42,6 +50,8 @@ def answer(
         raise missing("run", run_id)
     run = first(connection, run_sql.CLAIM, {"id": run_id, **_ALL})
     asked, numbers = _asked(connection, run["n"])
+    if not row["own"] and not are_open(asked, answers, status=run["status"]):
+        raise missing("run", run_id)
     verdicts = judge(asked, answers, status=run["status"], user=caller.user, at=at)
     return _settle(
         connection, run, asked, numbers, verdicts, by=caller.user, own=bool(row["own"]), at=at, owner=owner

@@ -1,6 +1,7 @@
 """A few threads that read, each with its own connection and a consistent view per operation; they never block the writer."""
 
 import asyncio
+import contextlib
 import queue
 import sqlite3
 import threading
@@ -26,29 +27,44 @@ class Readers:
     count: int = 2
     _queue: queue.SimpleQueue[_Work | None] = field(default_factory=queue.SimpleQueue[_Work | None])
     _threads: list[threading.Thread] = field(default_factory=list[threading.Thread])
+    _door: threading.Lock = field(default_factory=threading.Lock)
+    _closing: bool = False
 
     def start(self) -> None:
         """Begin to read."""
+        self._closing = False
         for number in range(self.count):
             thread = threading.Thread(target=self._run, name=f"landline-reader-{number}", daemon=True)
             thread.start()
             self._threads.append(thread)
 
     def stop(self) -> None:
-        """Read what waits and end; blocks until it has."""
-        for _ in self._threads:
-            self._queue.put(None)
+        """Read what waits and end; blocks until it has. What comes meanwhile is refused."""
+        with self._door:
+            self._closing = True
+            for _ in self._threads:
+                self._queue.put(None)
         for thread in self._threads:
             thread.join()
         self._threads.clear()
+        self._fail_rest()
+
+    def _fail_rest(self) -> None:
+        while not self._queue.empty():
+            work = self._queue.get()
+            if work is not None:
+                _, loop, future = work
+                with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                    loop.call_soon_threadsafe(_resolve, future, None, _closed())
 
     async def run(self, operation: Callable[[sqlite3.Connection], T]) -> T:
         """Return what the operation reads; everything committed before this call is seen. Raises StorageFailed."""
-        if not self._threads:
-            raise StorageFailed("The database is closed.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.put((operation, loop, future))
+        with self._door:  # nothing may be put behind the end
+            if self._closing or not self._threads:
+                raise _closed()
+            self._queue.put((operation, loop, future))
         return await future
 
     def _run(self) -> None:
@@ -81,7 +97,13 @@ def _read(connection: sqlite3.Connection, operation: Callable[[sqlite3.Connectio
     try:
         return operation(connection)
     finally:
-        connection.execute("ROLLBACK")
+        # After some faults SQLite has rolled back itself; a second time would hide what happened.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _closed() -> StorageFailed:
+    return StorageFailed("The database is closed.")
 
 
 def _resolve(future: "asyncio.Future[Any]", result: Any, error: Exception | None) -> None:

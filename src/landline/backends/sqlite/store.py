@@ -199,6 +199,9 @@ class SqliteStore:
     async def recover(self, caller: Caller, *, owner: str, at: str) -> list[Claim]:
         return await self._writer.run(lambda c: claims.recover(c, caller, owner=owner, at=at), durable=True)
 
+    async def release(self, caller: Caller, *, owner: str) -> None:
+        await self._writer.run(lambda c: claims.release(c, caller, owner=owner), durable=True)
+
     async def late_result(self, caller: Caller, run_id: str, call_id: str, *, ok: bool, at: str) -> None:
         await self._writer.run(
             lambda c: log.late_result(c, caller, run_id, call_id, ok=ok, at=at), durable=True

@@ -38,8 +38,6 @@ _CHECKS = {
     "Run {id} has ended, but a question of it is still open.": """
         SELECT DISTINCT r.id FROM runs r JOIN questions q ON q.run_n = r.n AND q.status = 'open'
         WHERE r.status IN ('completed', 'failed', 'cancelled')""",
-    "Run {id} is running without an owner.": """
-        SELECT r.id FROM runs r WHERE r.status = 'running' AND r.owner IS NULL""",
     "Message {id} follows one that is not there.": """
         SELECT m.id FROM messages m WHERE m.parent_id IS NOT NULL
             AND NOT EXISTS (SELECT 1 FROM messages p WHERE p.id = m.parent_id)""",

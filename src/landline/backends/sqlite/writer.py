@@ -56,19 +56,34 @@ class Writer:
     _thread: threading.Thread | None = None
     _connection: sqlite3.Connection | None = None
     _full: bool | None = None
+    _door: threading.Lock = field(default_factory=threading.Lock)
+    _closing: bool = False
     commits: int = 0
 
     def start(self) -> None:
         """Begin to write."""
+        self._closing = False
         self._thread = threading.Thread(target=self._run, name="landline-writer", daemon=True)
         self._thread.start()
 
     def stop(self) -> None:
-        """Write what waits and end; blocks until it has."""
-        if self._thread is not None:
+        """Write what waits and end; blocks until it has. What comes meanwhile is refused."""
+        with self._door:
+            self._closing = True
             self._queue.put(None)
+        if self._thread is not None:
             self._thread.join()
             self._thread = None
+        self._fail_rest()
+
+    def _fail_rest(self) -> None:
+        rest: list[_Pending] = []
+        while not self._queue.empty():
+            pending = self._queue.get()
+            if pending is not None:
+                pending.error = _closed()
+                rest.append(pending)
+        _answer(rest)
 
     async def run(self, operation: Operation[T], *, durable: bool, careful: Operation[T] | None = None) -> T:
         """Return the operation's result once it is committed (and on disk, if `durable`).
@@ -78,11 +93,12 @@ class Writer:
         Raises:
             StorageFailed: The disk refuses; nothing of the batch was written.
         """
-        if self._thread is None:
-            raise StorageFailed("The database is closed.")
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        self._queue.put(_Pending(operation, careful or operation, durable, loop, future))
+        with self._door:  # nothing may be put behind the end
+            if self._closing or self._thread is None:
+                raise _closed()
+            self._queue.put(_Pending(operation, careful or operation, durable, loop, future))
         return await future
 
     def _run(self) -> None:
@@ -149,6 +165,10 @@ class Writer:
             # Closing checkpoints; on a full disk the log simply stays for the next start.
             with contextlib.suppress(sqlite3.Error):
                 connection.close()
+
+
+def _closed() -> StorageFailed:
+    return StorageFailed("The database is closed.")
 
 
 def _run_plain(connection: sqlite3.Connection, pending: _Pending) -> None:

@@ -1,6 +1,9 @@
 """The native face as a router: the tables of its units, on routes that are bound to the door."""
 
+from collections.abc import Awaitable, Callable
+
 from fastapi import APIRouter
+from starlette.websockets import WebSocket
 
 from landline.faces.native.agents import AgentRoutes
 from landline.faces.native.files import FileRoutes
@@ -12,7 +15,7 @@ from landline.faces.native.socket import NativeSocket
 from landline.faces.native.threads import ThreadRoutes
 from landline.faces.native.turn import PREFIX
 from landline.web.face import FacePorts
-from landline.web.route import LandlineRoute, add_routes, assert_declared
+from landline.web.route import LandlineRoute, add_routes, assert_declared, requires
 from landline.web.websocket import Socket, socket_endpoint
 
 __all__ = ["face"]
@@ -36,11 +39,17 @@ def face(ports: FacePorts, *, pages: bool = True) -> APIRouter:
     if pages:
         add_routes(router, PageRoutes().routes(), tag="pages")
 
-    async def serve(socket: Socket) -> None:
-        await NativeSocket(socket, ports).serve()
-
-    router.add_websocket_route(
-        f"{PREFIX}/ws", socket_endpoint(ports.door, ("runs:read",), serve), name="socket"
-    )
+    router.add_websocket_route(f"{PREFIX}/ws", _socket(ports), name="socket")
     assert_declared(router)
     return router
+
+
+def _socket(ports: FacePorts) -> Callable[[WebSocket], Awaitable[None]]:
+    @requires("runs:read")
+    async def endpoint(websocket: WebSocket) -> None:
+        async def serve(socket: Socket) -> None:
+            await NativeSocket(socket, ports, websocket.scope).serve()
+
+        await socket_endpoint(ports.door, ("runs:read",), serve)(websocket)
+
+    return endpoint

@@ -1,6 +1,5 @@
 """Runs over REST and SSE (RUN-1..RUN-9): start, read, follow, cancel, answer."""
 
-from dataclasses import replace
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -10,10 +9,10 @@ from starlette.responses import Response
 
 from landline.faces.native import decode, documents, encode
 from landline.faces.native.params import AfterParam, IdempotencyParam, IdParam, LastEventId
-from landline.faces.native.turn import PREFIX, follow_stream, respond_to_start
+from landline.faces.native.turn import PREFIX, follow_stream, respond_to_start, with_context
 from landline.faces.native.wire import AnswersBody, StartBody, StartOnThreadBody
 from landline.model.callers import Caller
-from landline.model.errors import Gone, Unsupported
+from landline.model.errors import Gone
 from landline.model.runs import TERMINAL, Status
 from landline.model.times import iso, parse_iso
 from landline.ports.store import RunQuery
@@ -147,11 +146,7 @@ class RunRoutes:
         idempotency = decode.idempotency(key, route=route, body=await request.json()) if key else None
         title = body.title if isinstance(body, StartBody) else None
         wanted = decode.start(body, thread_id=thread_id, key=idempotency, title=title)
-        if self._ports.context is not None:
-            if wanted.has_context:
-                raise Unsupported("The server gives the run its context; a request may not.")
-            # Last of all: from here on, `start` closes it when it refuses.
-            wanted = replace(wanted, context=await self._ports.context(request, caller), has_context=True)
+        wanted = await with_context(self._ports, caller, request, wanted)
         started = await self._runs.start(caller, wanted)
         return await respond_to_start(
             self._ports, request, caller, started, mode=body.mode, on_disconnect=body.on_disconnect

@@ -1,20 +1,22 @@
 """The native WebSocket (WIRE-5, FACE-5): one socket carries many threads, with the same events as SSE."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, MutableMapping
 from contextlib import aclosing
 from functools import cache
 from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
+from starlette.requests import Request
 
 from landline.faces.native import decode
+from landline.faces.native.turn import with_context
 from landline.faces.native.wire import AnswersBody, Body, Id, RunFields, Text, Title
 from landline.model.errors import Conflict, FieldError, Invalid, LandlineError, NotFound
 from landline.model.events import encode
 from landline.model.messages import TextPart
 from landline.model.runs import TERMINAL
-from landline.ports.runs import StartRun
+from landline.ports.runs import Started, StartRun
 from landline.web import strict_json
 from landline.web.caller import check_scopes
 from landline.web.face import FacePorts
@@ -97,11 +99,13 @@ _Key = tuple[Literal["run", "thread"], str]
 class NativeSocket:
     """What one accepted socket holds: its subscriptions, each a cursor and a task, and no queue."""
 
-    def __init__(self, socket: Socket, ports: FacePorts) -> None:
+    def __init__(self, socket: Socket, ports: FacePorts, scope: MutableMapping[str, Any]) -> None:
+        self._scope = scope
         self._socket = socket
         self._caller = socket.caller
         self._ports = ports
         self._following: dict[_Key, asyncio.Task[None]] = {}
+        self._promised = 0
         self._room = asyncio.Semaphore(_MOST_OPERATIONS)
 
     async def serve(self) -> None:
@@ -193,16 +197,25 @@ class NativeSocket:
         return {f"{key[0]}_id": key[1]}
 
     async def _start(self, op: Start, tasks: asyncio.TaskGroup) -> dict[str, Any]:
-        check_scopes(self._caller, ("runs:write",))
+        check_scopes(self._caller, ("runs:write", "runs:read") if op.subscribe else ("runs:write",))
+        if not op.subscribe:
+            return _told_of(await self._started(op))
+        # Before the run exists: what is refused has no effect.
+        self._check_room()
+        self._promised += 1
+        try:
+            started = await self._started(op)
+        finally:
+            self._promised -= 1
+        self._follow(("run", started.run.id), self._follow_run(started.run.id, 0), op.ref, tasks)
+        return _told_of(started)
+
+    async def _started(self, op: Start) -> Started:
         told = op.model_dump(exclude={"op", "ref", "subscribe", "idempotency_key"}, exclude_unset=True)
         key = decode.idempotency(op.idempotency_key, route="WS start", body=told)
         wanted = decode.start(op, thread_id=op.thread_id, key=key, title=op.title)
-        started = await self._ports.runs.start(self._caller, wanted)
-        run = started.run
-        if op.subscribe:
-            check_scopes(self._caller, ("runs:read",))
-            self._follow(("run", run.id), self._follow_run(run.id, 0), op.ref, tasks)
-        return {"run_id": run.id, "thread_id": run.thread_id, "run": run, "replayed": started.replayed}
+        wanted = await with_context(self._ports, self._caller, _request_of(self._scope), wanted)
+        return await self._ports.runs.start(self._caller, wanted)
 
     async def _steer(self, op: Steer) -> dict[str, Any]:
         check_scopes(self._caller, ("runs:write",))
@@ -217,12 +230,19 @@ class NativeSocket:
         before = self._following.pop(key, None)
         if before is not None:
             before.cancel()
-        elif len(self._following) >= _MOST_SUBSCRIPTIONS:
-            work.close()
+        else:
+            try:
+                self._check_room()
+            except Conflict:
+                work.close()
+                raise
+        self._following[key] = tasks.create_task(self._told(key, work, ref))
+
+    def _check_room(self) -> None:
+        if len(self._following) + self._promised >= _MOST_SUBSCRIPTIONS:
             raise Conflict(
                 f"A socket carries {_MOST_SUBSCRIPTIONS} subscriptions.", code="too_many_subscriptions"
             )
-        self._following[key] = tasks.create_task(self._told(key, work, ref))
 
     async def _told(self, key: _Key, work: Any, ref: Any) -> None:
         try:
@@ -271,6 +291,24 @@ class NativeSocket:
         if error.errors:
             told["errors"] = error.errors
         await self._socket.send(encode(told))
+
+
+def _told_of(started: Started) -> dict[str, Any]:
+    run = started.run
+    return {"run_id": run.id, "thread_id": run.thread_id, "run": run, "replayed": started.replayed}
+
+
+def _request_of(scope: MutableMapping[str, Any]) -> Request:
+    """Return the request that opened the socket, as one of HTTP without a body: what a host's dependency looks at."""
+    left_out = ("subprotocols", "extensions")
+    asked = {name: value for name, value in scope.items() if name not in left_out}
+    scheme = "https" if scope.get("scheme") == "wss" else "http"
+    asked |= {"type": "http", "method": "GET", "scheme": scheme, "state": dict(scope.get("state", {}))}
+    return Request(asked, _no_body)
+
+
+async def _no_body() -> dict[str, Any]:
+    return {"type": "http.request", "body": b"", "more_body": False}
 
 
 @cache

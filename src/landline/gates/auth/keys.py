@@ -8,7 +8,7 @@ import hmac
 import secrets
 from collections.abc import Sequence
 
-from landline.model.callers import ALL_SCOPES, LOCAL, Caller
+from landline.model.callers import ALL_SCOPES, LOCAL, SYSTEM, Caller
 from landline.model.errors import Invalid, Unauthenticated
 from landline.model.ids import new_id
 from landline.model.times import iso
@@ -70,16 +70,6 @@ def _hash(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-class OpenAuthenticator:
-    """A fresh install on loopback: everybody who reaches it is the one local user."""
-
-    open = True
-
-    async def authenticate(self, credential: str | None) -> Caller:
-        """Return the local user. Many clients must send some key; here none is needed, so any is taken."""
-        return LOCAL
-
-
 class KeyAuthenticator:
     """Checks API keys against the store, remembering good ones for a moment."""
 
@@ -111,6 +101,31 @@ class KeyAuthenticator:
             if hmac.compare_digest(row.hash, digest) and _holds(row, at):
                 return Caller(tenant=row.tenant, user=row.user, scopes=frozenset(row.scopes), key_id=row.id)
         raise Unauthenticated("The API key does not hold.")
+
+
+class OpenAuthenticator:
+    """A fresh install on loopback: everybody who reaches it is the one local user.
+
+    A key of ours is honoured or refused all the same, never taken for somebody else's. With `until_a_key` it stops
+    being open once the first key was made (TRU-6).
+    """
+
+    def __init__(self, store: Store, clock: Clock, *, until_a_key: bool = False) -> None:
+        self._keys = KeyAuthenticator(store, clock)
+        self._store, self._clock = store, clock
+        self._until_a_key, self._looked = until_a_key, float("-inf")
+        self.open = True
+
+    async def authenticate(self, credential: str | None) -> Caller:
+        """Return the local user, or whose key it is. Many clients must send some key; one that is not ours is ignored."""
+        ours = credential is not None and credential.startswith(PREFIX)
+        return LOCAL if not ours and await self._still_open() else await self._keys.authenticate(credential)
+
+    async def _still_open(self) -> bool:
+        if self.open and self._until_a_key and self._clock.steady() - self._looked >= CACHED_S:
+            self._looked = self._clock.steady()
+            self.open = not await self._store.list_keys(SYSTEM)
+        return self.open
 
 
 def _holds(row: KeyRow, at: str) -> bool:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from landline.model.callers import SYSTEM
-from landline.model.errors import ErrorInfo, NotFound
+from landline.model.errors import Conflict, ErrorInfo, NotFound
 from landline.model.events import RunCompleted, RunFailed, TextDelta, ToolCalled
 from landline.model.ids import new_id
 from landline.model.runs import Usage
@@ -90,6 +90,29 @@ class LogPromises:
             3,
         ]
         assert await store.records(ALICE, pen.claim.run.id) == {}
+        assert await store.verify(SYSTEM) == []
+
+    @pytest.mark.contract("REL-2")
+    async def test_an_id_that_is_in_use_is_refused_and_not_taken_for_a_lost_run(self, store: Store) -> None:
+        pen, other = await pen_on(store), await pen_on(store)
+        await pen.write(messages=[once := said("once", role="assistant")], questions=[asked := ask()])
+        delta = TextDelta(message_id="m", delta="x")
+        good = other.batch(delta, records=[("k", b"1")])
+        bads: list[dict[str, Any]] = [{"messages": [said("new"), once]}, {"questions": [asked]}]
+        for bad in bads:
+            batch = pen.batch(delta, records=[("k", b"1")], **bad)
+            pen.seq -= 1
+            for batches in ([good, batch], [batch, good], [batch]):
+                with pytest.raises(Conflict):
+                    await store.append(batches)
+        for one in (pen, other):
+            assert len(await store.events(ALICE, one.claim.run.id, after=0, limit=9)) == 1
+            assert await store.records(ALICE, one.claim.run.id) == {}
+        assert [result.fenced for result in await store.append([good])] == [False]
+        assert [row.content for row in await store.branch(ALICE, pen.claim.run.thread_id, None)] == [
+            "hello", "once",
+        ]  # fmt: skip
+        assert not (await pen.complete()).fenced
         assert await store.verify(SYSTEM) == []
 
     @pytest.mark.contract("RUN-3", "REL-2")

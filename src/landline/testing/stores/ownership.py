@@ -15,6 +15,9 @@ from landline.testing.stores.kit import ALICE, BOB, MALLORY, OWNER, Pen, moment,
 
 __all__ = ["OwnershipPromises"]
 
+APPROVER = Caller(tenant="acme", user="carol")
+"""Answers questions of Alice's runs, and may know nothing else of them."""
+
 Doors = dict[str, Callable[[Caller, str], Awaitable[Any]]]
 
 
@@ -87,6 +90,7 @@ class OwnershipPromises:
             assert (await refusal_of(door(ALICE, "nonsense"), "nonsense"))[0] == expected[0], name
             for stranger in (BOB, MALLORY):
                 assert await refusal_of(door(stranger, run_id), run_id) == expected, name
+            assert await refusal_of(door(APPROVER, run_id), run_id) == expected, name
         assert (await store.get_run(SYSTEM, run_id)).id == run_id
         assert accepted.claim
         assert accepted.claim.cancel_by is None

@@ -200,6 +200,37 @@ class QuestionPromises:
         assert b'"by":"carol"' in done.events[0].body
         assert (await store.list_questions(carol, limit=9, cursor=None)).items == []
 
+    @pytest.mark.contract("RUN-8", "THR-2")
+    async def test_to_an_approver_a_run_is_there_only_for_its_open_questions(self, store: Store) -> None:
+        one, two, elsewhere = ask(key="one"), ask(key="two"), ask()
+        pen = await waiting_on(store, one, two)
+        await waiting_on(store, elsewhere)
+        carol, run_id, never = APPROVERS[0], pen.claim.run.id, new_id()
+        yes, stray = to(one, approve=True), Answer(question_id=new_id(), approve=True)
+
+        async def refused(*answers: Answer) -> None:
+            said: list[tuple[str, str]] = []
+            for id_ in (run_id, never):
+                with pytest.raises(NotFound) as refusal:
+                    await store.answer(carol, id_, answers, at=moment(5), owner=OWNER)
+                said.append((refusal.value.code, refusal.value.detail.replace(id_, "ID")))
+            assert said[0] == said[1]
+
+        for answers in ((), (stray,), (yes, stray), (to(elsewhere, approve=True),)):
+            await refused(*answers)
+        with pytest.raises(Invalid):
+            await answer(store, pen, Answer(question_id=one.question.question_id), caller=carol)
+        assert not (await answer(store, pen, yes, caller=carol)).own
+        await refused(yes)
+        await refused(to(two, approve=True), yes)
+        done = await answer(store, pen, to(two, approve=True), caller=carol)
+        assert done.claim
+        await refused(to(two, approve=True))
+        await Pen(store, done.claim).complete()
+        await refused(to(two, approve=True))
+        with pytest.raises(Conflict):
+            await answer(store, pen, to(two, approve=True))
+
     @pytest.mark.contract("RUN-9")
     async def test_the_inbox_is_paged_and_holds_open_questions_of_waiting_runs(self, store: Store) -> None:
         asked = [ask() for _ in range(5)]

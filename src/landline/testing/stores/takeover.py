@@ -45,6 +45,38 @@ class TakeoverPromises:
         assert (claim.attempts_without_progress, claim.run.attempt) == (0, 5)
 
     @pytest.mark.contract("REL-3")
+    async def test_a_run_that_was_let_go_of_is_claimed_but_not_counted_as_lost(self, store: Store) -> None:
+        started = await start(store, (await new_thread(store)).id)
+        waiting = await start(store, (await new_thread(store)).id)
+        assert started.claim
+        assert waiting.claim
+        await Pen(store, waiting.claim).wait(ask())
+        claim, owner = started.claim, OWNER
+        for number in range(2, 6):
+            await store.release(ALICE, owner=owner)
+            await store.release(SYSTEM, owner="somebody else")
+            assert await store.recover(SYSTEM, owner=owner, at=moment(number)) == []
+            await store.release(SYSTEM, owner=owner)
+            assert await store.verify(SYSTEM) == []
+            owner = f"worker-{number}"
+            (claim,) = await store.recover(SYSTEM, owner=owner, at=moment(number))
+            assert (claim.run.id, claim.epoch, claim.run.attempt) == (started.run.id, number, number)
+            assert claim.attempts_without_progress == 0
+        (claim,) = await store.recover(SYSTEM, owner="worker-6", at=moment(6))
+        assert (claim.run.attempt, claim.attempts_without_progress) == (6, 1)
+        await store.release(SYSTEM, owner="worker-6")
+        (claim,) = await store.recover(SYSTEM, owner="worker-6", at=moment(7))
+        assert (claim.run.attempt, claim.attempts_without_progress) == (7, 1)
+        await Pen(store, claim).write(progress=True)
+        await store.release(SYSTEM, owner="worker-6")
+        await store.recover(SYSTEM, owner="worker-7", at=moment(8))
+        (claim,) = await store.recover(SYSTEM, owner="worker-8", at=moment(9))
+        assert claim.attempts_without_progress == 1
+        assert (await store.get_run(ALICE, waiting.run.id)).status == "waiting"
+        assert not (await Pen(store, claim).complete()).fenced
+        assert await store.verify(SYSTEM) == []
+
+    @pytest.mark.contract("REL-3")
     async def test_own_waiting_and_finished_runs_are_left_alone(self, store: Store) -> None:
         own, waiting, done = [await start(store, (await new_thread(store)).id) for _ in range(3)]
         assert waiting.claim

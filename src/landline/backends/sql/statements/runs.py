@@ -30,6 +30,8 @@ FROM runs r WHERE r.id = :id AND r.epoch = :epoch AND r.status = 'running' AND {
 """
 """The run, if it may be written under this epoch."""
 
+TAKEN = "SELECT 1 FROM events WHERE run_n = :n AND seq BETWEEN :first AND :last LIMIT 1"
+
 INSERT_EVENT = f"""
 INSERT INTO events (run_n, seq, at, type, body)
 SELECT r.n, :seq, :at, :type, :body FROM runs r
@@ -53,10 +55,20 @@ ASK_TO_CANCEL = "UPDATE runs SET cancel_by = coalesce(cancel_by, :by) WHERE n = 
 
 TAKE = """
 UPDATE runs SET status = 'running', epoch = epoch + 1, owner = :owner, attempt = attempt + :lost,
-    attempts_without_progress = attempts_without_progress + :lost, parent_id = :parent_id, tail_id = :tail_id
+    attempts_without_progress = CASE WHEN owner IS NOT NULL THEN attempts_without_progress + :lost
+        WHEN attempts_without_progress < 0 THEN 0 ELSE attempts_without_progress END,
+    parent_id = :parent_id, tail_id = :tail_id
 WHERE n = :n AND status = :expected
 """
-"""Claim a run: queued ones are promoted, waiting ones resumed, running ones taken over (`:lost` is then 1)."""
+"""Claim a run: queued ones are promoted, waiting ones resumed, running ones taken over (`:lost` is then 1).
+
+One that was let go of (`RELEASE`) begins another attempt, but the one before was not lost.
+"""
+
+RELEASE = """
+UPDATE runs SET owner = NULL WHERE status = 'running' AND owner = :owner
+    AND n IN (SELECT a.n FROM runs a WHERE a.status IN ('running', 'waiting'))
+"""
 
 FIRST_QUEUED = f"""
 SELECT {_CLAIM_COLUMNS}, t.head_id FROM runs r JOIN threads t ON t.id = r.thread_id

@@ -1,0 +1,53 @@
+"""How long a run may take, and how long its agent may be silent (RUN-10)."""
+
+from collections.abc import Callable
+
+from landline.engine.segment import Segment
+from landline.ports.clock import Timer
+
+__all__ = ["watch"]
+
+
+def watch(
+    segment: Segment, *, deadline_s: float | None, idle_s: float | None, stop: Callable[[str], None]
+) -> Callable[[], None]:
+    """Call `stop` with `deadline` or `idle` when the segment's time is over; returns how to call the watch off.
+
+    Args:
+        deadline_s: Running time of the whole run; time spent waiting for answers does not count.
+        idle_s: Longest silence of the agent. A tool that runs and a disk that does not take what was said are no
+            silence of the agent's.
+    """
+    line, clock = segment.line, segment.clock
+    if line is None or (deadline_s is None and idle_s is None):
+        return lambda: None
+    end = None if deadline_s is None else deadline_s - segment.claim.spent_s + segment.began
+    if end is not None:
+        segment.run_log.spent = lambda: segment.spent_s
+    timers: list[Timer] = []
+
+    def busy() -> bool:
+        return bool(line.tools_running) or segment.run_log.behind
+
+    def check() -> None:
+        now = clock.steady()
+        if end is not None and now >= end:
+            stop("deadline")
+        elif idle_s is not None and not busy() and now >= line.last_activity + idle_s:
+            stop("idle")
+        else:
+            arm(now)
+
+    def arm(now: float) -> None:
+        due = [] if end is None else [end]
+        if idle_s is not None:
+            due.append(max(line.last_activity, now if busy() else 0.0) + idle_s)
+        timers[:] = [clock.call_later(max(0.0, min(due) - now), check)]
+
+    arm(clock.steady())
+
+    def call_off() -> None:
+        for timer in timers:
+            timer.cancel()
+
+    return call_off

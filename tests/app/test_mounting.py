@@ -237,3 +237,18 @@ async def test_a_key_of_ours_is_never_taken_for_the_local_user(tmp_path: Path) -
         assert (await client.get("/api/v1/threads", headers=forged)).status_code == 401
         any_key = {"authorization": "Bearer sk-whatever"}
         assert (await client.get("/api/v1/threads", headers=any_key)).json()["items"][0]["id"] == mine["id"]
+
+
+@pytest.mark.contract("UI-8", "AGT-5")
+async def test_the_address_leads_to_the_page_and_an_unknown_agent_to_the_known_ones(tmp_path: Path) -> None:
+    instance = Landline([landline.agent(greet, name="greet")], open=True, data=tmp_path)
+    transport = httpx.ASGITransport(instance.app)
+    async with (
+        instance.started(),
+        httpx.AsyncClient(transport=transport, base_url="http://localhost") as client,
+    ):
+        home = await client.get("/", follow_redirects=True)
+        assert (home.status_code, home.url.path) == (200, "/simple")
+        unknown = await client.post("/api/v1/runs", json={"agent": "gret", "input": "hi"})
+        assert unknown.status_code == 404
+        assert "there are: greet" in unknown.json()["detail"]

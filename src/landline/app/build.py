@@ -7,6 +7,8 @@ from functools import cached_property
 from typing import Any
 
 from fastapi import APIRouter, FastAPI
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
 
 from landline.app import plugins
 from landline.app.context import HostContext
@@ -258,6 +260,8 @@ class Landline:
             app.include_router(face)
         if settings.docs:
             app.include_router(docs(self.door))
+        if "native" in settings.faces:
+            app.add_route("/", _home, include_in_schema=False)
         install(app)
         return Guard(app, door=self.door)
 
@@ -282,6 +286,11 @@ class Landline:
         for face in self._faces():
             router.include_router(face)
         return router
+
+
+async def _home(request: Request) -> RedirectResponse:
+    """Whoever opens the address that the start-up prints finds the page."""
+    return RedirectResponse("simple")
 
 
 def build(settings: Settings, loaded: Sequence[Loaded], *, open: bool) -> Landline:  # noqa: A002 - the setting's word

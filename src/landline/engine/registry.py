@@ -61,7 +61,8 @@ class Registry:
     def _find(self, caller: Caller, name: str) -> Registered:
         agent = self._agents.get(name)
         if agent is None or not self._may(caller, agent):
-            raise NotFound(f"No agent is named {name!r}.", code="agent_not_found")
+            known = ", ".join([info.name for info in self.list(caller)][:20]) or "none"
+            raise NotFound(f"No agent is named {name!r}; there are: {known}.", code="agent_not_found")
         return agent
 
     @staticmethod

@@ -92,5 +92,6 @@ def attempts_without_progress(events: Sequence[Event]) -> int:
         if event["type"] == "run.started" or (
             event["type"] == "run.resumed" and event["reason"] == "recovered"
         ):
-            count += 1
+            # An attempt that was killed before its first word left only its number: it is counted by the next one's.
+            count += event["attempt"] if event["type"] == "run.started" else 1
     return count

@@ -124,10 +124,12 @@ def test_each_broken_promise_is_named(
 
 
 def test_attempts_since_the_last_result_are_counted() -> None:
-    started = {"type": "run.started"}
+    started = {"type": "run.started", "attempt": 1}
     assert attempts_without_progress(log(started, called(), RESUMED, RESUMED, END)) == 3
     assert attempts_without_progress(log(started, called(), DONE, RESUMED, RESUMED, END)) == 2
     assert attempts_without_progress(log(started, called(), RESUMED, RESUMED, DONE, END)) == 0
+    second = {"type": "run.started", "attempt": 2}
+    assert attempts_without_progress(log(second, RESUMED, END)) == 3
 
 
 def test_a_ledger_keeps_both_ends_and_only_the_start_of_what_broke_off(tmp_path: Path) -> None:

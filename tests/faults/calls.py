@@ -79,19 +79,19 @@ class Call:
 
 
 _RESULTS = ("tool.completed", "tool.failed")
-_PROGRESS = ("tool.completed", "tool.failed", "usage")
-"""What an attempt leaves in the journal: results of tools, and model responses, which come with their usage."""
+_PROGRESS = ("tool.completed", "tool.failed", "usage", "question.answered")
+"""What an attempt leaves behind for the next: results of tools, answers, and model responses, which come with usage."""
 
 
-def attempts_without_progress(events: Sequence[Event]) -> int:
-    """Count the newest attempts in which nothing was finished."""
-    count = 0
-    for event in reversed(events):
-        if event["type"] in _PROGRESS:
-            return count
-        if event["type"] == "run.started" or (
-            event["type"] == "run.resumed" and event["reason"] == "recovered"
-        ):
-            # An attempt that was killed before its first word left only its number: it is counted by the next one's.
-            count += event["attempt"] if event["type"] == "run.started" else 1
-    return count
+def attempts_without_progress(attempt: int, events: Sequence[Event]) -> int:
+    """Count the attempts before `attempt` that were lost after the last one in which something was finished.
+
+    Attempts are counted by their numbers: one that is killed before its first word leaves nothing in the log.
+    """
+    current = fruitful = 0
+    for event in events:
+        if event["type"] in ("run.started", "run.resumed"):
+            current = event["attempt"]
+        elif event["type"] in _PROGRESS:
+            fruitful = current
+    return attempt - 1 - fruitful

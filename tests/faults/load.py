@@ -81,9 +81,9 @@ class Client:
             finally:
                 self._notes.busy -= 1
 
-    async def attend(self, stop: asyncio.Event) -> None:
-        """Be the human: look at the inbox now and then, and answer what is there."""
-        while not stop.is_set():
+    async def attend(self) -> None:
+        """Be the human until cancelled: look at the inbox now and then, and answer what is there."""
+        while True:
             await asyncio.sleep(1.0)
             try:
                 inbox = await ask(self._port, "GET", f"{API}/approvals?limit=200")

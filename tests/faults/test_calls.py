@@ -31,7 +31,13 @@ def called(name: str = "book") -> dict[str, Any]:
 
 
 DONE = {"type": "tool.completed", "call_id": CALL, "result": None, "at": "2026-11-21T08:00:00.100Z"}
-RESUMED = {"type": "run.resumed", "reason": "recovered", "attempt": 2}
+
+
+def resumed(attempt: int) -> dict[str, Any]:
+    return {"type": "run.resumed", "reason": "recovered", "attempt": attempt}
+
+
+RESUMED = resumed(2)
 ASKED = {"type": "question.asked", "question_id": "q", "call_id": CALL}
 APPROVED = {"type": "question.answered", "question_id": "q", "outcome": "approved"}
 DENIED = {"type": "question.answered", "question_id": "q", "outcome": "denied"}
@@ -125,11 +131,12 @@ def test_each_broken_promise_is_named(
 
 def test_attempts_since_the_last_result_are_counted() -> None:
     started = {"type": "run.started", "attempt": 1}
-    assert attempts_without_progress(log(started, called(), RESUMED, RESUMED, END)) == 3
-    assert attempts_without_progress(log(started, called(), DONE, RESUMED, RESUMED, END)) == 2
-    assert attempts_without_progress(log(started, called(), RESUMED, RESUMED, DONE, END)) == 0
-    second = {"type": "run.started", "attempt": 2}
-    assert attempts_without_progress(log(second, RESUMED, END)) == 3
+    assert attempts_without_progress(4, log(started, called(), resumed(2), resumed(3), END)) == 3
+    assert attempts_without_progress(4, log(started, called(), resumed(3), END)) == 3
+    assert attempts_without_progress(4, log(started, called(), DONE, resumed(2), resumed(3), END)) == 2
+    assert attempts_without_progress(4, log(started, called(), resumed(2), resumed(3), DONE, END)) == 0
+    assert attempts_without_progress(4, log(started, resumed(3), ASKED, APPROVED, END)) == 0
+    assert attempts_without_progress(4, log({"type": "run.started", "attempt": 2}, resumed(3), END)) == 3
 
 
 def test_a_ledger_keeps_both_ends_and_only_the_start_of_what_broke_off(tmp_path: Path) -> None:

@@ -115,7 +115,7 @@ class Verifier:
         self.found.counts[f"failed as {code}"] += 1
         if code != "poisoned":
             self.found.add(run["id"], f"failed as {code}: {run['error']['message']}")
-        elif (idle := attempts_without_progress(events)) < POISON_ATTEMPTS:
+        elif (idle := attempts_without_progress(run["attempt"], events)) < POISON_ATTEMPTS:
             self.found.add(
                 run["id"], f"is poisoned after {idle} attempts without progress, not {POISON_ATTEMPTS}"
             )

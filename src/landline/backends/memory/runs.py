@@ -133,9 +133,15 @@ def claim(row: RunRow) -> Claim:
 
 
 def take(row: RunRow, owner: str | None, *, lost: bool = False) -> Claim:
-    """Make the run `running` under the next epoch; an attempt that was let go of does not count as lost."""
+    """Make the run `running` under the next epoch.
+
+    An attempt that was let go of does not count as lost; an answer is progress: the journal keeps it.
+    """
     fruitless = row.attempts_without_progress
-    row.attempts_without_progress = max(fruitless, 0) if row.owner is None else fruitless + lost
+    if row.run.status == "waiting":
+        row.attempts_without_progress = -1
+    else:
+        row.attempts_without_progress = max(fruitless, 0) if row.owner is None else fruitless + lost
     row.epoch, row.owner = row.epoch + 1, owner
     row.run = msgspec.structs.replace(row.run, status="running", attempt=row.run.attempt + lost)
     return claim(row)

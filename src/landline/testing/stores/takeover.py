@@ -4,6 +4,7 @@ import pytest
 
 from landline.model.callers import SYSTEM
 from landline.model.events import ToolCalled
+from landline.model.runs import Answer
 from landline.ports.store import Store
 from landline.testing.stores.kit import ALICE, OWNER, Pen, ask, moment, new_thread, start
 
@@ -43,6 +44,23 @@ class TakeoverPromises:
         await Pen(store, lost[-1][0]).write(called, progress=True, durable=True)
         (claim,) = await store.recover(SYSTEM, owner="worker-9", at=moment(9))
         assert (claim.attempts_without_progress, claim.run.attempt) == (0, 5)
+
+    @pytest.mark.contract("REL-3")
+    async def test_an_answer_is_progress(self, store: Store) -> None:
+        await start(store, (await new_thread(store)).id)
+        lost = [await store.recover(SYSTEM, owner=f"worker-{n}", at=moment(n)) for n in range(2, 4)]
+        asked, pen = ask("input"), Pen(store, lost[-1][0])
+        await pen.wait(asked)
+        answered = await store.answer(
+            ALICE,
+            pen.claim.run.id,
+            [Answer(question_id=asked.question.question_id, value="yes")],
+            at=moment(5),
+            owner="worker-3",
+        )
+        assert answered.claim
+        taken = [await store.recover(SYSTEM, owner=f"worker-{n}", at=moment(n)) for n in range(6, 8)]
+        assert [claim.attempts_without_progress for (claim,) in taken] == [0, 1]
 
     @pytest.mark.contract("REL-3")
     async def test_a_run_that_was_let_go_of_is_claimed_but_not_counted_as_lost(self, store: Store) -> None:

@@ -55,14 +55,16 @@ ASK_TO_CANCEL = "UPDATE runs SET cancel_by = coalesce(cancel_by, :by) WHERE n = 
 
 TAKE = """
 UPDATE runs SET status = 'running', epoch = epoch + 1, owner = :owner, attempt = attempt + :lost,
-    attempts_without_progress = CASE WHEN owner IS NOT NULL THEN attempts_without_progress + :lost
+    attempts_without_progress = CASE WHEN :expected = 'waiting' THEN -1
+        WHEN owner IS NOT NULL THEN attempts_without_progress + :lost
         WHEN attempts_without_progress < 0 THEN 0 ELSE attempts_without_progress END,
     parent_id = :parent_id, tail_id = :tail_id
 WHERE n = :n AND status = :expected
 """
 """Claim a run: queued ones are promoted, waiting ones resumed, running ones taken over (`:lost` is then 1).
 
-One that was let go of (`RELEASE`) begins another attempt, but the one before was not lost.
+One that was let go of (`RELEASE`) begins another attempt, but the one before was not lost. An answer is progress: the
+journal keeps it.
 """
 
 RELEASE = """

@@ -17,7 +17,7 @@ from tests.e2e.http import Connection, CutOff
 STALLED = 200
 FOLLOWERS = 1_000
 SLOW_READER_S = 3
-FLOOD = {"words": 6_000, "size": 2_000, "pause_s": 0.0}
+FLOOD = {"words": 1_000, "size": 2_000, "pause_s": 0.0}
 
 
 @pytest.fixture(autouse=True)

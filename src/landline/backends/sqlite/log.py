@@ -249,14 +249,18 @@ _EVENTS = f"""
 SELECT r.thread_id, (SELECT CAST(group_concat(
         e.seq || x'1f' || e.at || x'1f' || e.type || x'1f' || CAST(e.body AS TEXT), x'1e') AS BLOB)
     FROM (SELECT seq, at, type, body FROM events WHERE run_n = r.n AND seq > :after AND seq <= (
-            SELECT MAX(l.seq) FROM (
-                SELECT seq, SUM(size) OVER (ORDER BY seq) - size AS before FROM (
-                    SELECT seq, LENGTH(body) AS size FROM events WHERE run_n = r.n AND seq > :after ORDER BY seq LIMIT :limit)) l
-            WHERE l.before < {PAGE_BYTES})
+            WITH RECURSIVE page(seq, size, count) AS (
+                SELECT seq, LENGTH(body), 1
+                FROM (SELECT seq, body FROM events WHERE run_n = r.n AND seq > :after ORDER BY seq LIMIT 1)
+                UNION ALL
+                SELECT e.seq, p.size + LENGTH(e.body), p.count + 1
+                FROM page p JOIN events e ON e.run_n = r.n AND e.seq = p.seq + 1
+                WHERE p.size < {PAGE_BYTES} AND p.count < :limit)
+            SELECT MAX(seq) FROM page)
         ORDER BY seq) e) AS packed
 FROM runs r WHERE r.id = :id AND {owned("r")}
 """
-"""One row for a whole page, for the reason given in `sqlite.messages`."""
+"""One row for a whole page, for the reason given in `sqlite.messages`; it looks at no event behind the page's last."""
 
 
 def events(

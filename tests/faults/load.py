@@ -49,6 +49,7 @@ class Turn:
 class Notes:
     """All turns, and what the clients did."""
 
+    agents: tuple[str, ...]
     accepted: dict[str, Turn] = field(default_factory=dict[str, Turn])
     threads: list[str] = field(default_factory=list[str])
     counts: Counter[str] = field(default_factory=Counter[str])
@@ -104,7 +105,7 @@ class Client:
         }
         return Turn(
             key=uuid.uuid4().hex,
-            agent=chance.choice(("plain", "model")),
+            agent=chance.choice(self._notes.agents),
             mode=chance.choice(("wait", "stream", "stream", "background")),
             text=json.dumps(plan),
             began_s=time.monotonic(),

@@ -26,7 +26,11 @@ from tests.e2e.http import connect
 from tests.faults.load import API, Client, Notes
 from tests.faults.verify import Findings, Verifier, items
 
-AGENTS = Path(__file__).with_name("agents.py")
+HERE = Path(__file__).parent
+WARM = {
+    "agents": ("pydantic_ai", "pydantic_ai.models.function", "landline.adapters.pydantic_ai.turn"),
+}
+"""What a start may import ahead, by agents module: a server that imports for seconds is killed less often in its work."""
 SETTLE_S = 90.0
 _VARYING = re.compile(r"[0-9a-f-]{20,}|call_\w+|\b\d+\b|\{.*")
 EARLY = 0.1
@@ -50,20 +54,25 @@ async def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--kills", type=int, default=200)
     parser.add_argument("--seed", type=int, default=None)
     parser.add_argument("--clients", type=int, default=10)
+    parser.add_argument(
+        "--agents",
+        default="agents",
+        help="the module in tests/faults that is served; another than `agents` has one agent, `model`",
+    )
     parser.add_argument("--keep", action="store_true", help="keep the data folder also when all is well")
     options = parser.parse_args(argv)
     seed = options.seed if options.seed is not None else random.SystemRandom().randrange(10**9)
     folder = Path(tempfile.mkdtemp(prefix="landline-faults-"))
     print(f"{options.kills} kills, seed {seed}, {options.clients} clients")
     began = time.monotonic()
-    notes, kills = Notes(), Kills()
+    notes, kills = Notes(agents=("plain", "model") if options.agents == "agents" else ("model",)), Kills()
     ledger = Ledger(folder / "ledger.jsonl")
     server = ServedProcess(
-        AGENTS,
+        HERE / f"{options.agents}.py",
         data=folder / "data",
         environ={"FAULTS_LEDGER": str(folder / "ledger.jsonl")},
         options=("--grace", "0"),
-        warm=("pydantic_ai", "pydantic_ai.models.function", "landline.adapters.pydantic_ai.turn"),
+        warm=WARM.get(options.agents, ()),
     )
     try:
         await server.start()

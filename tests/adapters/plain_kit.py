@@ -9,6 +9,7 @@ import landline
 from landline.adapters.plain import PlainAdapter, PlainRun, SyncRun, adapter
 from landline.model.callers import Caller
 from landline.model.events import UsageReported
+from landline.model.messages import FilePart, ImagePart
 from landline.ports.adapter import AgentSpec, Ask, Suspended, ToolPolicy, ToolRaised
 from landline.testing.adapters import ToolBox
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
@@ -128,6 +129,38 @@ class AsyncKit(_Kit):
             yield {"city": "Paris", "people": 2_000_000, "sights": ["Louvre", "Orsay"]}
 
         return landline.agent(structured, name="structured")
+
+    def reasoning(self) -> AgentSpec:
+        async def reasoning(run: PlainRun) -> str:
+            await run.reasoning("Hm, ")
+            await run.reasoning("so. ")
+            return "42"
+
+        return landline.agent(reasoning, name="reasoning")
+
+    def settings(self) -> AgentSpec:
+        async def settings(run: PlainRun) -> str:
+            return str(run.settings.get("temperature"))
+
+        return landline.agent(settings, name="settings")
+
+    def sees(self) -> AgentSpec:
+        async def sees(run: PlainRun) -> AsyncIterator[str]:
+            for part in run.parts:
+                if isinstance(part, FilePart | ImagePart):
+                    _, media_type, content = await run.read_file(part.file_id)
+                    yield f"{media_type} {len(content)}"
+
+        return landline.agent(sees, name="sees")
+
+    def asks(self) -> AgentSpec:
+        async def asks(run: PlainRun) -> str:
+            return f"Hello, {await run.ask('Your name?')}."
+
+        return landline.agent(asks, name="asks")
+
+    def handoff(self) -> AgentSpec:
+        raise NotImplementedError("a function has nobody to hand over to")
 
     def failing(self, canary: str) -> AgentSpec:
         def fail() -> None:

@@ -7,7 +7,9 @@ from typing import Any
 import pydantic_core
 from pydantic import BaseModel
 from pydantic_ai import Agent, RunContext
+from pydantic_ai.exceptions import CallDeferred
 from pydantic_ai.messages import (
+    BinaryContent,
     ModelMessage,
     ModelMessagesTypeAdapter,
     ModelRequest,
@@ -15,7 +17,14 @@ from pydantic_ai.messages import (
     ToolReturnPart,
     UserPromptPart,
 )
-from pydantic_ai.models.function import AgentInfo, DeltaToolCall, DeltaToolCalls, FunctionModel
+from pydantic_ai.models.function import (
+    AgentInfo,
+    DeltaThinkingCalls,
+    DeltaThinkingPart,
+    DeltaToolCall,
+    DeltaToolCalls,
+    FunctionModel,
+)
 
 from landline.adapters.pydantic_ai import PydanticAIAdapter, adapter
 from landline.ports.adapter import AgentSpec, ToolPolicy
@@ -135,6 +144,50 @@ class PydanticAIKit:
         return AgentSpec(
             agent=Agent(FunctionModel(stream_function=stream), output_type=Place), name="structured"
         )
+
+    def reasoning(self) -> AgentSpec:
+        async def stream(_: list[ModelMessage], __: AgentInfo) -> AsyncIterator[str | DeltaThinkingCalls]:
+            yield {0: DeltaThinkingPart(content="Hm, ")}
+            yield {0: DeltaThinkingPart(content="so. ")}
+            yield "4"
+            yield "2"
+
+        return AgentSpec(agent=Agent(FunctionModel(stream_function=stream)), name="reasoning")
+
+    def settings(self) -> AgentSpec:
+        async def stream(_: list[ModelMessage], info: AgentInfo) -> Deltas:
+            yield str((info.model_settings or {}).get("temperature"))
+
+        return AgentSpec(agent=Agent(FunctionModel(stream_function=stream)), name="settings")
+
+    def sees(self) -> AgentSpec:
+        async def stream(messages: list[ModelMessage], _: AgentInfo) -> Deltas:
+            for part in messages[-1].parts:
+                if isinstance(part, UserPromptPart):
+                    for item in part.content:
+                        if isinstance(item, BinaryContent):
+                            yield f"{item.media_type} {len(item.data)}"
+
+        return AgentSpec(agent=Agent(FunctionModel(stream_function=stream)), name="sees")
+
+    def asks(self) -> AgentSpec:
+        async def stream(messages: list[ModelMessage], _: AgentInfo) -> Deltas:
+            told = returns(messages)
+            if told:
+                yield f"Hello, {told[0].content}."
+            else:
+                yield calls(("name", {"question": "Your name?"}))
+
+        agent = Agent(FunctionModel(stream_function=stream))
+
+        @agent.tool_plain
+        async def name(question: str) -> str:
+            raise CallDeferred(kind="question")
+
+        return AgentSpec(agent=agent, name="asks")
+
+    def handoff(self) -> AgentSpec:
+        raise NotImplementedError("Pydantic AI has no handoffs")
 
     def failing(self, canary: str) -> AgentSpec:
         async def stream(_: list[ModelMessage], __: AgentInfo) -> Deltas:

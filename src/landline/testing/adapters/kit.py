@@ -67,6 +67,26 @@ class AdapterKit(Protocol):
         """Answers {"city": "Paris", "people": 2000000, "sights": ["Louvre", "Orsay"]}, streamed in small pieces."""
         ...
 
+    def reasoning(self) -> AgentSpec:
+        """Thinks `Hm, ` and `so. ` in two deltas, then answers `42`."""
+        ...
+
+    def settings(self) -> AgentSpec:
+        """Answers the temperature that its model was called with, or another text when there was none."""
+        ...
+
+    def sees(self) -> AgentSpec:
+        """Answers `<media type> <number of bytes>` of the file that came with the user's text."""
+        ...
+
+    def asks(self) -> AgentSpec:
+        """Asks the user `Your name?` by the framework's own means, and answers `Hello, <name>.` at its end."""
+        ...
+
+    def handoff(self) -> AgentSpec:
+        """The agent `front` hands over to the agent `back`, which answers: `Back here.` (nothing else)."""
+        ...
+
     def failing(self, canary: str) -> AgentSpec:
         """Calls a tool that raises an exception whose text holds `canary`."""
         ...

@@ -10,10 +10,12 @@ from landline.ports.adapter import AgentSpec, Finished, Suspended
 from landline.testing.adapters.kit import AdapterKit
 from landline.testing.line import MemoryLine, drive, turn_of
 
-__all__ = ["BOUND_S", "STOP_S", "Steps", "results_of"]
+__all__ = ["BOUND_S", "PROVES", "STOP_S", "Steps", "results_of"]
 
 BOUND_S = 5.0
 STOP_S = 1.0
+PROVES = "proves"
+"""Where a test's instance keeps the capabilities it is about."""
 
 
 class Steps:
@@ -23,9 +25,14 @@ class Steps:
 
     def need(self, *capabilities: str) -> None:
         """Skip the test when the adapter does not declare what it is about."""
-        missing = set(capabilities) - self.kit.adapter.capabilities
+        missing = {name for name in capabilities if not self.has(name)}
         if missing:
             pytest.skip(f"not declared: {', '.join(sorted(missing))}")
+
+    def has(self, capability: str) -> bool:
+        """Tell whether the adapter declares it; asking makes the test one of those that prove it (see `matrix`)."""
+        vars(self).setdefault(PROVES, []).append(capability)
+        return capability in self.kit.adapter.capabilities
 
     async def run(self, spec: AgentSpec, text: str = "hi", **given: Any) -> tuple[MemoryLine, Finished]:
         """Run one turn on a new line."""

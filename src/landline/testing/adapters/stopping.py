@@ -25,6 +25,9 @@ __all__ = ["StoppingTests"]
 class StoppingTests(Steps):
     """Cancels and crowds."""
 
+    runs_a_user = 20
+    """In the test of a crowd: ADP-9 is proven with fifty users of so many runs each."""
+
     @pytest.mark.contract("ADP-2", "RUN-5")
     @pytest.mark.parametrize("agent", ["endless", "endless_tool"])
     async def test_cancelling_stops_the_model_call_and_the_tools(self, agent: str) -> None:
@@ -80,10 +83,14 @@ class StoppingTests(Steps):
         chance = random.Random(7)  # noqa: S311 - which runs are cancelled is not a secret
 
         async def user(number: int) -> None:
+            for turn in range(self.runs_a_user):
+                await one_run(number, f"run-{number}-{turn}")
+
+        async def one_run(number: int, run_id: str) -> None:
             word = f"canary-{number:04d}"
             line = MemoryLine()
             task = asyncio.create_task(
-                drive(self.kit.adapter, line, turn_of(line, spec, word, run_id=f"run-{number}"))
+                drive(self.kit.adapter, line, turn_of(line, spec, word, run_id=run_id))
             )
             cancelled = chance.random() < 0.3
             if cancelled:
@@ -98,5 +105,5 @@ class StoppingTests(Steps):
             others = {f"canary-{other:04d}".encode() for other in range(50) if other != number}
             assert not [other for other in others if other in told]
 
-        async with asyncio.timeout(6 * BOUND_S):
+        async with asyncio.timeout(3 * BOUND_S * (1 + self.runs_a_user)):
             await asyncio.gather(*(user(number) for number in range(50)))

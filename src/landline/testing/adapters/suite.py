@@ -1,5 +1,6 @@
 """The conformance suite for adapters: each test names the contract ids it stands for; what is not declared is skipped."""
 
+from landline.testing.adapters.abilities import AbilityTests
 from landline.testing.adapters.recovery import RecoveryTests
 from landline.testing.adapters.speech import SpeechTests
 from landline.testing.adapters.stopping import StoppingTests
@@ -7,5 +8,5 @@ from landline.testing.adapters.stopping import StoppingTests
 __all__ = ["AdapterConformance"]
 
 
-class AdapterConformance(SpeechTests, RecoveryTests, StoppingTests):
+class AdapterConformance(SpeechTests, AbilityTests, RecoveryTests, StoppingTests):
     """Subclass it as `Test…` and set `kit`."""

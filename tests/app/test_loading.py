@@ -174,6 +174,16 @@ def test_a_file_that_hides_the_package_it_imports_is_told_so(folder: Path) -> No
     assert "rename the file" in found.error.message
 
 
+@pytest.mark.contract("AGT-1")
+def test_a_file_called_like_an_installed_package_does_not_hide_it(folder: Path) -> None:
+    """`agents.py` with `from agents import Agent` is what a user of that framework writes first."""
+    write(folder, "near_by.py", "class Toy: pass\n")
+    text = "import msgspec\nfrom near_by import Toy\nmsgspec.json.encode({})\none = Toy()\n"
+    monkey = write(folder, "msgspec.py", text)
+    assert names(load_agents(monkey, ADAPTERS)) == ["one"]
+    assert names(load_agents(monkey, ADAPTERS)) == ["one"]
+
+
 def test_a_missing_framework_names_the_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """ADP-10: the answer is a command."""
     monkeypatch.setitem(sys.modules, "pydantic_ai", None)

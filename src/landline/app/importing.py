@@ -5,6 +5,7 @@ import sysconfig
 import traceback
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.machinery import PathFinder
 from importlib.util import module_from_spec, spec_from_file_location
 from pathlib import Path
 from types import ModuleType
@@ -45,11 +46,13 @@ class Source:
 def import_target(source: Source) -> ModuleType:
     """Import the module; the working directory, and a file's own folder, come first on the path as with `python`.
 
+    A file that is called like an installed package (`agents.py`, say) does not hide it: its folder comes last.
+
     Raises:
         BaseException: Whatever the module raises, or FileNotFoundError.
     """
-    _first_on_path(Path.cwd())
     if source.path is None:
+        _on_path(Path.cwd())
         return import_module(source.module)
     if not source.path.is_file():
         raise FileNotFoundError(2, "No such file", source.shown)
@@ -58,10 +61,12 @@ def import_target(source: Source) -> ModuleType:
         folder / "__init__.py"
     ).is_file():  # a file in a package keeps its dotted name: relative imports work
         folder, name = folder.parent, f"{folder.name}.{name}"
-    _first_on_path(folder)
+    hides = _installed(name.partition(".")[0])
+    for place in (Path.cwd(), folder):
+        _on_path(place, last=hides)
     if "." in name:
         return import_module(name.removesuffix(".__init__"))
-    return _import_file(source.path, name)
+    return _import_file(source.path, f"{name}_" if hides else name)
 
 
 def _import_file(path: Path, name: str) -> ModuleType:
@@ -83,9 +88,15 @@ def _import_file(path: Path, name: str) -> ModuleType:
     return module
 
 
-def _first_on_path(folder: Path) -> None:
+def _on_path(folder: Path, *, last: bool = False) -> None:
     if str(folder) not in sys.path:
-        sys.path.insert(0, str(folder))
+        sys.path.insert(len(sys.path) if last else 0, str(folder))
+
+
+def _installed(name: str) -> bool:
+    """Tell whether an installed package or a module of the standard library has that name."""
+    places = [entry for entry in sys.path if Path(entry).resolve() in _FOREIGN]
+    return PathFinder.find_spec(name, places) is not None
 
 
 def blame(error: BaseException, source: Source) -> str:

@@ -175,13 +175,16 @@ def test_a_file_that_hides_the_package_it_imports_is_told_so(folder: Path) -> No
 
 
 @pytest.mark.contract("AGT-1")
-def test_a_file_called_like_an_installed_package_does_not_hide_it(folder: Path) -> None:
+def test_a_file_called_like_an_installed_package_does_not_hide_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """`agents.py` with `from agents import Agent` is what a user of that framework writes first."""
     write(folder, "near_by.py", "class Toy: pass\n")
-    text = "import msgspec\nfrom near_by import Toy\nmsgspec.json.encode({})\none = Toy()\n"
-    monkey = write(folder, "msgspec.py", text)
-    assert names(load_agents(monkey, ADAPTERS)) == ["one"]
-    assert names(load_agents(monkey, ADAPTERS)) == ["one"]
+    monkeypatch.delitem(sys.modules, "colorsys", raising=False)
+    text = "from colorsys import rgb_to_hsv\nfrom near_by import Toy\none = Toy()\n"
+    target = write(folder, "colorsys.py", text)
+    assert names(load_agents(target, ADAPTERS)) == ["one"]
+    assert names(load_agents(target, ADAPTERS)) == ["one"]
 
 
 def test_a_missing_framework_names_the_extra(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -41,6 +41,7 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
     deadline_s: float | None = None,
     idle_timeout_s: float | None = None,
     history_messages: int | None = None,
+    history_tokens: int | None = None,
     client_context: bool = False,
     context: Callable[..., Any] | None = None,
     labels: Mapping[str, str] | None = None,
@@ -55,13 +56,20 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
             left out or be an example that describes it.
         deadline_s: A run's own running time in seconds, waiting not counted; a request may ask for less.
         idle_timeout_s: Longest silence of the agent in seconds before the run fails as `timed_out`.
-        history_messages: How many messages of the thread the agent is given; all without it.
+        history_messages: How many messages of the thread the agent is given, the last ones; all without it.
+        history_tokens: How many tokens of the thread the agent is given: its last whole turns that fit together, so
+            that no tool call is parted from its result; a last turn that is larger alone leaves no history. With
+            `history_messages` both hold. Tokens are estimated, not counted, because each model counts in its own way:
+            a quarter of the text's UTF-8 bytes, and 1,000 for a file or image (`landline.engine.window` says where
+            these come from). Leave much of the model's window free: for what the estimate misses, the instructions and
+            the answer.
         client_context: Whether a request may bring the run's context in its body.
         context: `resolve(caller, run)`: makes the run's context for each segment; never stored.
         labels: Short facts shown beside the agent, such as `{"model": "offline script"}`.
 
     Raises:
-        ValueError: The name is not url-safe, or neither an agent nor a factory was given.
+        ValueError: The name is not url-safe, neither an agent nor a factory was given, or a size of the history is
+            below 0.
     """
     if not name or not all(c.isascii() and (c.isalnum() or c in "_-") for c in name) or len(name) > 64:
         raise ValueError(f"agent name {name!r}: use 1 to 64 letters, digits, '_' or '-'")
@@ -69,6 +77,8 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
         raise ValueError(f"agent {name!r}: give the agent object or a factory")
     if factory is not None and not inspect.isroutine(factory) and not callable(factory):
         raise ValueError(f"agent {name!r}: the factory must be callable")
+    if min(history_messages or 0, history_tokens or 0) < 0:
+        raise ValueError(f"agent {name!r}: history_messages and history_tokens are 0 or more")
     return AgentSpec(
         agent=obj,
         name=name,
@@ -82,6 +92,7 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
         deadline_s=deadline_s,
         idle_timeout_s=idle_timeout_s,
         history_messages=history_messages,
+        history_tokens=history_tokens,
         client_context=client_context,
         context=context,
         labels=dict(labels or {}),

@@ -20,10 +20,11 @@ from landline.engine.log import Fenced, Log
 from landline.engine.loop import Bells, Tasks
 from landline.engine.registry import Registry
 from landline.engine.segment import Segment
+from landline.engine.window import Window
 from landline.model.callers import SYSTEM
 from landline.model.errors import AgentFailed, ErrorInfo, LandlineError, NotFound, Unavailable
 from landline.model.events import RunResumed, RunStarted, Stamped
-from landline.model.messages import Message, Part
+from landline.model.messages import Part
 from landline.model.times import iso
 from landline.ports.adapter import Adapter, AgentSpec, Finished, Suspended, Turn
 from landline.ports.clock import Clock
@@ -330,14 +331,15 @@ class Driver:
         claim = segment.claim
         assert segment.line is not None
         context = await self._context(claim, spec)
-        history = await self._history.upto(
-            claim.caller, claim.run.thread_id, claim.parent_id, limit=spec.history_messages
-        )
+        again = claim.input_message_id is None
+        messages, tokens, window = spec.history_messages, spec.history_tokens, None
+        if messages is not None or tokens is not None:
+            window = Window(messages=messages, tokens=tokens, besides=int(again))
+        history = await self._history.upto(claim.caller, claim.run.thread_id, claim.parent_id, window)
         given: list[Part] = list(claim.input)
-        if claim.input_message_id is None and history:
+        if again and history:
             # Answer again: the message to answer is the branch's last, and its history is what came before it.
-            again: Message = history[-1]
-            given, history = list(again.parts), history[:-1]
+            given, history = list(history[-1].parts), history[:-1]
         agent = spec.agent
         if spec.make is not None:
             made = spec.make(context)

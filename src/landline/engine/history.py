@@ -7,6 +7,7 @@ message, and is right exactly when the next turn follows that message.
 from collections import OrderedDict
 from collections.abc import Sequence
 
+from landline.engine.window import Window
 from landline.model.callers import Caller
 from landline.model.messages import Message
 from landline.ports.store import Store
@@ -26,19 +27,30 @@ class History:
         self._messages = 0
 
     async def upto(
-        self, caller: Caller, thread_id: str, head_id: str | None, *, limit: int | None
+        self, caller: Caller, thread_id: str, head_id: str | None, window: Window | None = None
     ) -> Sequence[Message]:
-        """Return the branch that ends at `head_id`, oldest first; at most its last `limit` messages."""
+        """Return the branch that ends at `head_id`, oldest first: all of it, or what is in the window."""
         if head_id is None:
             return ()
         branch = self._warm.get(thread_id)
-        if branch is None or branch[-1].id != head_id:
-            branch = await self._store.branch(caller, thread_id, head_id, limit=limit)
-            if limit is None and branch:
-                self._keep(thread_id, branch)
-        else:
+        if branch is not None and branch[-1].id == head_id:
             self._warm.move_to_end(thread_id)
-        return branch[-limit:] if limit is not None else branch[:]
+        elif window is not None:
+            branch = await self._read(caller, thread_id, head_id, window)
+        else:
+            branch = await self._store.branch(caller, thread_id, head_id, limit=None)
+            if branch:
+                self._keep(thread_id, branch)
+        return branch[:] if window is None else window.of(branch)
+
+    async def _read(self, caller: Caller, thread_id: str, head_id: str, window: Window) -> list[Message]:
+        """Read as much of the branch as the window may need, which is not kept: the next turn's begins elsewhere."""
+        branch: list[Message] = []
+        for limit in window.reads():
+            branch = await self._store.branch(caller, thread_id, head_id, limit=limit)
+            if limit is None or len(branch) < limit or window.filled(branch):
+                break
+        return branch
 
     def extend(self, thread_id: str, after: str | None, new: Sequence[Message]) -> None:
         """Add a finished turn's messages to a warm branch that ends at `after`; else the branch is dropped."""

@@ -3,6 +3,9 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
+
+import msgspec
 
 from landline.model.agents import AgentInfo, LoadError
 from landline.model.callers import Caller
@@ -71,15 +74,31 @@ class Registry:
 
 
 def describe(spec: AgentSpec, adapter: Adapter) -> Registered:
-    """Ask the adapter about the agent; one that cannot be described is listed with its error."""
+    """Ask the adapter about the agent; one that cannot be described is listed with its error.
+
+    The limits that the engine holds an agent to are listed here, for all adapters alike.
+    """
     try:
-        return Registered(info=adapter.describe(spec), spec=spec, adapter=adapter)
+        info = adapter.describe(spec)
+        info = msgspec.structs.replace(info, limits={**info.limits, **_limits(spec)})
+        return Registered(info=info, spec=spec, adapter=adapter)
     except Exception as error:  # one broken agent must not stop the others, whatever its framework raises
         logger.exception("agent %s could not be described", spec.name)
         # An ImportError speaks of code alone and names the missing extra; others may quote data (TRU-17).
         said = f": {error}" if isinstance(error, ImportError) else " when it was described"
         message = f"{type(error).__name__}{said}"
         return broken(spec.name, LoadError(message=message), framework=adapter.framework)
+
+
+def _limits(spec: AgentSpec) -> dict[str, Any]:
+    """Return the limits of the agent's own; those of the server, which hold for every agent, are not repeated."""
+    own = {
+        "deadline_s": spec.deadline_s,
+        "idle_timeout_s": spec.idle_timeout_s,
+        "history_messages": spec.history_messages,
+        "history_tokens": spec.history_tokens,
+    }
+    return {name: limit for name, limit in own.items() if limit is not None}
 
 
 def broken(name: str, error: LoadError, *, framework: str = "unknown") -> Registered:

@@ -60,6 +60,7 @@ class AgentSpec:
     deadline_s: float | None = None
     idle_timeout_s: float | None = None
     history_messages: int | None = None
+    history_tokens: int | None = None
     client_context: bool = False
     context: Callable[..., Any] | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])

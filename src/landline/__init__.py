@@ -7,13 +7,22 @@ from typing import TYPE_CHECKING, Any
 
 from landline.model.version import VERSION as __version__  # noqa: N811 - the name every package gives it
 
-__all__ = ["Landline", "__version__", "agent", "tool"]
+__all__ = ["UI", "AsyncUI", "Landline", "Workflow", "__version__", "agent", "tool", "workflow"]
 
 if TYPE_CHECKING:
     from landline.app.agents import agent, tool
     from landline.app.build import Landline
+    from landline.app.workflows import UI, AsyncUI, Workflow, workflow
 
-_HOMES = {"Landline": "landline.app.build", "agent": "landline.app.agents", "tool": "landline.app.agents"}
+_HOMES = {
+    "AsyncUI": "landline.app.workflows",
+    "Landline": "landline.app.build",
+    "UI": "landline.app.workflows",
+    "Workflow": "landline.app.workflows",
+    "agent": "landline.app.agents",
+    "tool": "landline.app.agents",
+    "workflow": "landline.app.workflows",
+}
 
 
 def __getattr__(name: str) -> Any:

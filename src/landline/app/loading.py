@@ -18,6 +18,7 @@ from typing import Any, cast
 from landline.app.agents import agent
 from landline.app.faults import SetupError
 from landline.app.importing import Source, blame, import_target
+from landline.app.workflows import Workflow
 from landline.model.agents import LoadError
 from landline.ports.adapter import Adapter, AgentSpec
 
@@ -155,7 +156,7 @@ def _attribute(module: ModuleType, source: Source, adapters: Sequence[Adapter]) 
         )
         return [_broken(source.stem, LoadError(message=message, where=source.shown))]
     several = list(_described(obj))
-    if several or isinstance(obj, list | tuple | Mapping) or _is_landline(obj):
+    if several or isinstance(obj, list | tuple | Workflow | Mapping) or _is_landline(obj):
         return [adopt(spec, adapters) for spec in several] + _of_landline(obj, adapters)
     return [adopt(obj, adapters, name=source.attribute.split(".")[-1])]
 
@@ -188,10 +189,10 @@ def _scan(module: ModuleType, adapters: Sequence[Adapter]) -> Iterator[Loaded]:
 
 
 def _described(obj: Any) -> Iterator[AgentSpec]:
-    """Yield the described agents that `obj` is or, as a list, holds."""
+    """Yield the described agents that `obj` is or, as a list or a registry of workflows, holds."""
     if isinstance(obj, AgentSpec):
         yield obj
-    elif isinstance(obj, list | tuple):
+    elif isinstance(obj, list | tuple | Workflow):
         yield from (item for item in cast("Sequence[Any]", obj) if isinstance(item, AgentSpec))
 
 

@@ -3,5 +3,6 @@
 from landline.adapters.plain.adapter import PlainAdapter, adapter
 from landline.adapters.plain.run import PlainRun
 from landline.adapters.plain.sync import SyncRun
+from landline.adapters.plain.ui import UI, AsyncUI
 
-__all__ = ["PlainAdapter", "PlainRun", "SyncRun", "adapter"]
+__all__ = ["UI", "AsyncUI", "PlainAdapter", "PlainRun", "SyncRun", "adapter"]

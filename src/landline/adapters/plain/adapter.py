@@ -6,10 +6,20 @@ from contextlib import aclosing
 from typing import Any, Literal
 
 from landline.adapters.plain.run import PlainRun
-from landline.adapters.plain.shape import function_of, output_schema, reads_settings, shape_of, version_of
+from landline.adapters.plain.shape import (
+    data_of,
+    function_of,
+    input_schema,
+    output_schema,
+    params_of,
+    reads_settings,
+    shape_of,
+    version_of,
+)
 from landline.adapters.plain.sync import SyncRun
 from landline.adapters.plain.tape import NotJson, Tape
 from landline.adapters.plain.threads import Portal
+from landline.adapters.plain.ui import UI, AsyncUI
 from landline.model.agents import AgentInfo, Capability, ToolInfo
 from landline.model.errors import AgentFailed, LandlineError
 from landline.model.events import Event
@@ -60,17 +70,18 @@ class PlainAdapter:
             for name, policy in spec.tools.items()
         ]
         title = spec.title or spec.name.replace("_", " ").capitalize()
-        limits = {"deadline_s": spec.deadline_s, "idle_timeout_s": spec.idle_timeout_s}
         facts: dict[str, Any] = {"description": spec.description, "version": spec.version or ""}
         if spec.agent is not None:  # a factory's functions are not known before a run
             shape = shape_of(spec.agent)
-            able = _WITH_RUN if shape.takes == "run" else _WITHOUT_RUN
-            settings = _SETTINGS if shape.takes == "run" and reads_settings(spec.agent) else ()
+            has_run = shape.takes in ("run", "ui")
+            able = _WITH_RUN if has_run else _WITHOUT_RUN
+            settings = _SETTINGS if has_run and reads_settings(spec.agent) else ()
             facts = {
                 "description": spec.description or inspect.getdoc(function_of(spec.agent)),
                 "version": spec.version or version_of(spec.agent),
                 "capabilities": sorted(able if settings else able - {"settings"}),
                 "settings": settings,
+                "input_schema": input_schema(spec.agent),
                 "output_schema": output_schema(spec.agent),
             }
         else:
@@ -81,7 +92,6 @@ class PlainAdapter:
             framework=self.framework,
             starters=tuple(spec.starters),
             tools=tools,
-            limits={name: limit for name, limit in limits.items() if limit is not None},
             scopes=tuple(spec.scopes),
             labels=dict(spec.labels),
             **facts,
@@ -112,13 +122,7 @@ class PlainAdapter:
 
 async def _perform(function: Callable[..., Any], tape: Tape, portal: Portal | None) -> Any:
     """Call the function and return what it returned; a generator's items are taken as they come."""
-    match shape_of(function).takes:
-        case "run":
-            given = (SyncRun(tape, portal) if portal else PlainRun(tape),)
-        case "text":
-            given = (text_of(tape.turn.input),)
-        case "nothing":
-            given = ()
+    given = _given(function, tape, portal)
     if portal:
         return await portal.run(lambda: _block(function, given, tape, portal), f"agent:{tape.turn.spec.name}")
     result = function(*given)
@@ -128,6 +132,25 @@ async def _perform(function: Callable[..., Any], tape: Tape, portal: Portal | No
         async for item in items:
             await tape.take(item)
     return None
+
+
+def _given(function: Callable[..., Any], tape: Tape, portal: Portal | None) -> tuple[Any, ...]:
+    """Return the arguments the function is called with."""
+    shape, text = shape_of(function), text_of(tape.turn.input)
+    match shape.takes:
+        case "run":
+            return (SyncRun(tape, portal) if portal else PlainRun(tape),)
+        case "ui":
+            ui = UI(tape, portal) if portal else AsyncUI(tape)
+            if not shape.params:
+                return (ui,)
+            return (ui, params_of(text) if shape.data is None else data_of(shape.data, text))
+        case "data":
+            return (data_of(shape.data, text),)
+        case "text":
+            return (text,)
+        case "nothing":
+            return ()
 
 
 def _block(function: Callable[..., Any], given: tuple[Any, ...], tape: Tape, portal: Portal) -> Any:

@@ -160,8 +160,8 @@ class Speech:
             return
         await self._line.emit(TextDelta(message_id=message_id, delta=delta))
 
-    async def end(self) -> None:
-        """Complete the open message, if there is one; what is said next is a new message.
+    async def end(self) -> str | None:
+        """Complete the open message and return its id, None when none is open; what is said next is a new message.
 
         Raises:
             AgentFailed: The log has more text than was said (`replay_mismatch`).
@@ -169,13 +169,14 @@ class Speech:
         if self.stopped is not None:
             raise self.stopped
         if self._open is None:
-            return
+            return None
         if self._heard:
             await self._rewrite("it says less text")
         message_id, text, self._open = self._open, self.open_text, None
         self._ordinal += 1
         if not self._complete:
             await self._line.emit(MessageCompleted(message_id=message_id, text=text))
+        return message_id
 
     async def _rewrite(self, what: str) -> None:
         """Take back the open message and say anew what it has come to, where that is allowed."""

@@ -5,7 +5,7 @@ first new thing on, everything is recorded. Code outside of steps may therefore 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from typing import Any, Final
@@ -122,6 +122,21 @@ class Tape:
             name = f"{name}/{event.name}"
             event = msgspec.structs.replace(event, data=jsonable(event.data, "the data of an event"))
         await self._once(name, event)
+
+    async def message(self, text: str, name: str, facts: Mapping[str, Any]) -> None:
+        """Say `text` as a message of its own, and `facts` about it in a custom event that names its `message_id`."""
+        await self.speech.end()
+        message_id = await self.speech.message_id()
+        await self._tell_of(message_id, name, facts)
+        await self.speech.say(text)
+        ended = await self.speech.end()
+        if ended is not None and ended != message_id:
+            # A call that was cut off said something else this time: its message stands under a new id.
+            await self._tell_of(ended, name, facts)
+
+    async def _tell_of(self, message_id: str, name: str, facts: Mapping[str, Any]) -> None:
+        data = jsonable({"message_id": message_id, **facts}, "the data of an event")
+        await self._once(f"emit/custom/{name}@{message_id}", Custom(name=name, data=data))
 
     async def output(self, so_far: Any) -> None:
         """Show a structured output so far; the last one shown is the answer unless the function returns another."""

@@ -1,0 +1,385 @@
+"""What a workflow is given: a `ui` to tell and to ask, in FastAgency's manner, on the run of a plain function.
+
+The names, the arguments and their order are those of FastAgency's `UI`, so that a workflow's body needs no change when
+it comes here. What they become in the log:
+
+| call | in the log |
+|---|---|
+| `text_message` | an assistant message, and the custom event `text_message` {message_id, sender, recipient, auto_reply} |
+| `text_input` | a question of kind `input`; its `arguments` are {sender, recipient, auto_reply, suggestions, password} |
+| `multiple_choice` | a question of kind `choice`; its `arguments` are {sender, recipient, auto_reply, default, single} |
+| `system_message`, `error`, `suggested_function_call`, `function_call_execution`, `workflow_started`,
+  `workflow_completed` | a custom event of that name: {sender, recipient, auto_reply, …} and the call's own arguments |
+| `progress` | the custom event `progress`; inside a step the `tool.progress` of that step |
+| `step` | a journalled call, as `run.step` |
+| `keep_alive` | nothing: every line of Landline keeps itself open |
+
+Two things differ. Ids are Landline's (`message_id`, `question_id`), so a `uuid` is taken and not used; it would also
+differ when the workflow runs again. And `process` is missing: it reads an AG2 0.x response, whose calls nothing could
+record. Call the agents in steps, or serve an AG2 agent as it is.
+
+A workflow resumes by replay: after an answer or a crash it runs again from its top, what it told is not told again, and
+what it asked has its answer. Code between the calls may run several times; what must run once belongs in `step`.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
+
+from landline.adapters.plain.run import PlainRun
+from landline.adapters.plain.sync import SyncRun
+from landline.adapters.plain.tape import Tape
+from landline.adapters.plain.threads import Portal
+from landline.model.events import Custom
+
+__all__ = ["UI", "AsyncUI"]
+
+
+class AsyncUI:
+    """The `ui` of an async workflow; `UI` is the one of a sync workflow."""
+
+    def __init__(self, tape: Tape) -> None:
+        self._tape = tape
+        self._run = PlainRun(tape)
+
+    @property
+    def run(self) -> PlainRun:
+        """The run, for what workflows of FastAgency do not have: its history, context, tools, output and more."""
+        return self._run
+
+    @property
+    def workflow_uuid(self) -> str:
+        """The run's id."""
+        return self._run.id
+
+    async def text_message(
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        body: str | None = None,
+    ) -> None:
+        """Say `body` as a message of its own. An empty body is no message, only its event."""
+        facts = _facts(sender, recipient, auto_reply)
+        if body:
+            await self._tape.message(body, "text_message", facts)
+        else:
+            await self._tell("text_message", facts)
+
+    async def text_input(  # noqa: PLR0913 - the signature is FastAgency's
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        prompt: str | None = None,
+        suggestions: Sequence[str] | None = None,
+        password: bool = False,
+        *,
+        expires_s: float | None = None,
+    ) -> str | None:
+        """Ask for a text; the run waits for it, for days if need be, and holds nothing in memory meanwhile.
+
+        `password` tells whoever asks the human to hide the text; it is stored with the run as any answer is.
+        `expires_s` is Landline's own: after so many seconds without an answer this returns None.
+        """
+        about = {
+            **_facts(sender, recipient, auto_reply),
+            "suggestions": list(suggestions or ()),
+            "password": password,
+        }
+        return await self._run.ask(prompt or "", arguments=about, expires_s=expires_s)
+
+    async def multiple_choice(  # noqa: PLR0913 - the signature is FastAgency's
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        prompt: str | None = None,
+        choices: Sequence[str] | None = None,
+        default: str | None = None,
+        single: bool = True,
+        *,
+        expires_s: float | None = None,
+    ) -> str | None:
+        """Ask for one of `choices`; with `single` false for several, which are returned joined by commas.
+
+        An answer with several choices where one is asked for is not taken: the question is asked again. `default` is
+        shown with the question, and returned when nobody answers within `expires_s` seconds.
+
+        Raises:
+            ValueError: There is nothing to choose from.
+        """
+        if not choices:
+            raise ValueError("multiple_choice needs choices")
+        about = {**_facts(sender, recipient, auto_reply), "default": default, "single": single}
+        while True:
+            chosen = await self._run.ask(
+                prompt or "", kind="choice", choices=list(choices), arguments=about, expires_s=expires_s
+            )
+            if chosen is None:
+                return default
+            if isinstance(chosen, str):
+                return chosen
+            if len(chosen) == 1 or not single:
+                return ",".join(chosen)
+
+    async def system_message(
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        message: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Tell `message`, which is JSON data, beside the conversation."""
+        await self._tell(
+            "system_message", {**_facts(sender, recipient, auto_reply), "message": dict(message or {})}
+        )
+
+    async def error(
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        short: str | None = None,
+        long: str | None = None,
+    ) -> None:
+        """Tell of an error that does not end the workflow; one that does is raised."""
+        await self._tell("error", {**_facts(sender, recipient, auto_reply), "short": short, "long": long})
+
+    async def suggested_function_call(  # noqa: PLR0913 - the signature is FastAgency's
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        function_name: str | None = None,
+        call_id: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Tell that a call is suggested. Nothing is called; `run.tool` calls, and journals what it calls."""
+        about = {"function_name": function_name, "call_id": call_id, "arguments": dict(arguments or {})}
+        await self._tell("suggested_function_call", {**_facts(sender, recipient, auto_reply), **about})
+
+    async def function_call_execution(  # noqa: PLR0913 - the signature is FastAgency's
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        function_name: str | None = None,
+        call_id: str | None = None,
+        retval: Any = None,
+    ) -> None:
+        """Tell what a call gave."""
+        about = {"function_name": function_name, "call_id": call_id, "retval": retval}
+        await self._tell("function_call_execution", {**_facts(sender, recipient, auto_reply), **about})
+
+    async def workflow_started(  # noqa: PLR0913 - the signature is FastAgency's
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        name: str | None = None,
+        description: str | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Tell that a workflow begins, such as one that this one calls; the run's own begin is in the log anyway."""
+        about = {"name": name, "description": description, "params": dict(params or {})}
+        await self._tell("workflow_started", {**_facts(sender, recipient, auto_reply), **about})
+
+    async def workflow_completed(
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        result: str | None = None,
+    ) -> None:
+        """Tell that a workflow ended."""
+        await self._tell("workflow_completed", {**_facts(sender, recipient, auto_reply), "result": result})
+
+    async def keep_alive(
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+    ) -> None:
+        """Do nothing, because every line of Landline keeps itself open."""
+
+    async def progress(self, message: str | None = None, *, fraction: float | None = None) -> None:
+        """Say how far the workflow is, or the step this is called in; `fraction` is 0 to 1."""
+        await self._run.progress(message, fraction=fraction)
+
+    async def step(self, name: str, fn: Callable[..., Any], /, *args: Any, idempotent: bool = False) -> Any:
+        """Run `fn(*args)` once over all crashes and return its result; see `PlainRun.step`."""
+        return await self._run.step(name, fn, *args, idempotent=idempotent)
+
+    async def _tell(self, name: str, data: Mapping[str, Any]) -> None:
+        await self._tape.emit(Custom(name=name, data=dict(data)))
+
+
+class UI:
+    """The `ui` of a sync workflow, which runs in a thread of its own; each method does what `AsyncUI`'s does."""
+
+    def __init__(self, tape: Tape, portal: Portal) -> None:
+        self._portal = portal
+        self._ui = AsyncUI(tape)
+        self._run = SyncRun(tape, portal)
+
+    @property
+    def run(self) -> SyncRun:
+        """The run, for what workflows of FastAgency do not have: its history, context, tools, output and more."""
+        return self._run
+
+    @property
+    def workflow_uuid(self) -> str:
+        """The run's id."""
+        return self._run.id
+
+    def text_message(
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        body: str | None = None,
+    ) -> None:
+        """Say `body` as a message of its own."""
+        self._portal.call(partial(self._ui.text_message, sender, recipient, auto_reply, uuid, body))
+
+    def text_input(  # noqa: PLR0913 - the signature is FastAgency's
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        prompt: str | None = None,
+        suggestions: Sequence[str] | None = None,
+        password: bool = False,
+        *,
+        expires_s: float | None = None,
+    ) -> str | None:
+        """Ask for a text; the thread ends when there is no answer yet."""
+        asked = (sender, recipient, auto_reply, uuid, prompt, suggestions, password)
+        return self._portal.call(partial(self._ui.text_input, *asked, expires_s=expires_s))
+
+    def multiple_choice(  # noqa: PLR0913 - the signature is FastAgency's
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        prompt: str | None = None,
+        choices: Sequence[str] | None = None,
+        default: str | None = None,
+        single: bool = True,
+        *,
+        expires_s: float | None = None,
+    ) -> str | None:
+        """Ask for one of `choices`, or with `single` false for several, which are returned joined by commas."""
+        asked = (sender, recipient, auto_reply, uuid, prompt, choices, default, single)
+        return self._portal.call(partial(self._ui.multiple_choice, *asked, expires_s=expires_s))
+
+    def system_message(
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        message: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Tell `message`, which is JSON data, beside the conversation."""
+        self._portal.call(partial(self._ui.system_message, sender, recipient, auto_reply, uuid, message))
+
+    def error(
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        short: str | None = None,
+        long: str | None = None,
+    ) -> None:
+        """Tell of an error that does not end the workflow."""
+        self._portal.call(partial(self._ui.error, sender, recipient, auto_reply, uuid, short, long))
+
+    def suggested_function_call(  # noqa: PLR0913 - the signature is FastAgency's
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        function_name: str | None = None,
+        call_id: str | None = None,
+        arguments: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Tell that a call is suggested; nothing is called."""
+        told = (sender, recipient, auto_reply, uuid, function_name, call_id, arguments)
+        self._portal.call(partial(self._ui.suggested_function_call, *told))
+
+    def function_call_execution(  # noqa: PLR0913 - the signature is FastAgency's
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        function_name: str | None = None,
+        call_id: str | None = None,
+        retval: Any = None,
+    ) -> None:
+        """Tell what a call gave."""
+        told = (sender, recipient, auto_reply, uuid, function_name, call_id, retval)
+        self._portal.call(partial(self._ui.function_call_execution, *told))
+
+    def workflow_started(  # noqa: PLR0913 - the signature is FastAgency's
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        name: str | None = None,
+        description: str | None = None,
+        params: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Tell that a workflow begins, such as one that this one calls."""
+        told = (sender, recipient, auto_reply, uuid, name, description, params)
+        self._portal.call(partial(self._ui.workflow_started, *told))
+
+    def workflow_completed(
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+        result: str | None = None,
+    ) -> None:
+        """Tell that a workflow ended."""
+        self._portal.call(partial(self._ui.workflow_completed, sender, recipient, auto_reply, uuid, result))
+
+    def keep_alive(
+        self,
+        sender: str | None = None,
+        recipient: str | None = None,
+        auto_reply: bool = False,
+        uuid: str | None = None,
+    ) -> None:
+        """Do nothing, because every line of Landline keeps itself open."""
+
+    def progress(self, message: str | None = None, *, fraction: float | None = None) -> None:
+        """Say how far the workflow is, or the step this is called in."""
+        self._run.progress(message, fraction=fraction)
+
+    def step(self, name: str, fn: Callable[..., Any], /, *args: Any, idempotent: bool = False) -> Any:
+        """Run `fn(*args)` once over all crashes, in the workflow's own thread, and return its result."""
+        return self._run.step(name, fn, *args, idempotent=idempotent)
+
+
+def _facts(sender: str | None, recipient: str | None, auto_reply: bool) -> dict[str, Any]:
+    return {"sender": sender, "recipient": recipient, "auto_reply": auto_reply}

@@ -1,5 +1,6 @@
 """Workflows: what a `ui` tells and asks is in the log, once, whatever happens to the server in between."""
 
+import asyncio
 import threading
 from typing import Any
 from uuid import uuid4
@@ -12,7 +13,7 @@ import landline
 from landline import UI, AsyncUI
 from landline.adapters.plain import adapter
 from landline.model.errors import AgentFailed
-from landline.model.events import Custom, MessageCompleted, QuestionAsked, ToolProgress
+from landline.model.events import Custom, Event, MessageCompleted, QuestionAsked, ToolProgress
 from landline.ports.adapter import Ask, Suspended
 from landline.testing.adapters import check_grammar
 from landline.testing.line import Crashed, MemoryLine
@@ -176,6 +177,44 @@ async def test_a_message_that_is_written_anew_has_its_sender_again() -> None:
     assert named[-1] == message_id
     assert len(named) == 2
     check_grammar(line.events)
+
+
+@pytest.mark.contract("FACE-17")
+async def test_messages_told_side_by_side_stay_whole() -> None:
+    """Also when the log makes them wait in mid-message."""
+
+    class Slow(MemoryLine):
+        async def emit(self, *events: Event) -> None:
+            await asyncio.sleep(0)
+            await super().emit(*events)
+
+    async def workflow(ui: AsyncUI) -> str:
+        await asyncio.gather(*(ui.text_message(f"s{n}", body=f"message {n}") for n in range(5)))
+        return "done"
+
+    line = Slow()
+    await play(workflow, line)
+    assert texts(line) == [*(f"message {n}" for n in range(5)), "done"]
+    senders = {event.data["message_id"]: event.data["sender"] for event in line.of(Custom)}
+    assert [senders.get(message_id) for message_id, _, _ in line.messages()] == [
+        "s0", "s1", "s2", "s3", "s4", None,
+    ]  # fmt: skip
+
+
+async def test_a_sync_workflow_tells_from_within_its_steps() -> None:
+    """And a step that is done says nothing again."""
+
+    def workflow(ui: UI) -> str:
+        def work() -> str:
+            ui.progress("half", fraction=0.5)
+            ui.text_message("worker", body="working")
+            return "worked"
+
+        return f"{ui.step('work', work)} {ui.text_input(prompt='Go on?')}"
+
+    output, line = await play_on(workflow, MemoryLine(), lambda ask: {"value": "yes"})
+    assert (output, texts(line)) == ("worked yes", ["working", "worked yes"])
+    assert (len(line.of(ToolProgress)), len(line.of(Custom))) == (1, 1)
 
 
 async def test_ids_that_differ_each_time_are_no_mismatch() -> None:

@@ -31,7 +31,12 @@ class LoadError(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class AgentInfo(msgspec.Struct, frozen=True, kw_only=True):
-    """An agent as a caller sees it."""
+    """An agent as a caller sees it.
+
+    `input_schema` says what text it takes and `output_schema` what it answers; {} says nothing. `limits` are its own:
+    `deadline_s` and `idle_timeout_s` in seconds, `history_messages`, `history_tokens`; one that is not there is the
+    server's, or none.
+    """
 
     name: str
     title: str

@@ -73,6 +73,7 @@ class Tape:
         self._counts: dict[str, int] = {}
         self._outputs: list[Any] = []
         self._calls = 0
+        self._messages = asyncio.Lock()
         self._no_calls = asyncio.Event()
         self._no_calls.set()
 
@@ -125,14 +126,15 @@ class Tape:
 
     async def message(self, text: str, name: str, facts: Mapping[str, Any]) -> None:
         """Say `text` as a message of its own, and `facts` about it in a custom event that names its `message_id`."""
-        await self.speech.end()
-        message_id = await self.speech.message_id()
-        await self._tell_of(message_id, name, facts)
-        await self.speech.say(text)
-        ended = await self.speech.end()
-        if ended is not None and ended != message_id:
-            # A call that was cut off said something else this time: its message stands under a new id.
-            await self._tell_of(ended, name, facts)
+        async with self._messages:  # one after the other, also those of tasks side by side
+            await self.speech.end()
+            message_id = await self.speech.message_id()
+            await self._tell_of(message_id, name, facts)
+            await self.speech.say(text)
+            ended = await self.speech.end()
+            if ended is not None and ended != message_id:
+                # A call that was cut off said something else this time: its message stands under a new id.
+                await self._tell_of(ended, name, facts)
 
     async def _tell_of(self, message_id: str, name: str, facts: Mapping[str, Any]) -> None:
         data = jsonable({"message_id": message_id, **facts}, "the data of an event")

@@ -69,11 +69,13 @@ async def test_a_workflow_tells_and_asks(fn: Any) -> None:
     assert texts(line) == ["Your grade is A.", "Leonardo: A"]
     check_grammar(line.events)
     first, second = line.of(QuestionAsked)
-    assert (first.kind, first.arguments["sender"], first.arguments["recipient"]) == (
-        "input", "Workflow", "User",
-    )  # fmt: skip
-    assert first.arguments["suggestions"][0] == "1) Mona Lisa"
-    assert (second.kind, second.choices, second.arguments["single"]) == ("choice", ["A", "B", "F"], True)
+    assert (first.kind, second.kind, second.choices) == ("input", "choice", ["A", "B", "F"])
+    assert {**first.arguments, "suggestions": first.arguments["suggestions"][0]} == {
+        "sender": "Workflow", "recipient": "User", "suggestions": "1) Mona Lisa",
+    }  # fmt: skip
+    assert {"default": "B", **second.arguments} == {
+        "sender": "student", "recipient": "teacher", "default": "B",
+    }  # fmt: skip
     system, told = line.of(Custom)
     assert (system.name, system.data["message"]["content"]) == ("system_message", "Leonardo")
     said = line.of(MessageCompleted)[0]
@@ -252,6 +254,8 @@ async def test_a_choice_of_several_where_one_is_asked_for_is_asked_again() -> No
 
     output, line = await play_on(workflow, MemoryLine(), lambda ask: {"value": next(answers)})
     assert output == ["B", "A,B", "A"]
+    about = [event.arguments for event in line.of(QuestionAsked)]
+    assert about == [None, None, {"single": False}, {"default": "A"}]
     assert [event.prompt for event in line.of(QuestionAsked)] == ["one", "one", "several", "late"]
 
 

@@ -92,7 +92,7 @@ async def test_both_are_served(server: Server, tmp_path: Path) -> None:
     server.process.kill()
     await server.start()
     await server.answer(run["id"], log[-1]["questions"], approve=True)
-    log = await server.ended(run["id"])
+    log += await server.rest(run["id"], after=len(log))
     assert log[-1]["output"] == "(kept 'a frog')"
     said = [event["text"] for event in log if event["type"] == "message.completed"]
     assert said == ["An old silent line\na frog jumps into the line\nSplash! It is silent", "(kept 'a frog')"]

@@ -28,8 +28,9 @@ def server(tmp_path: Path) -> Iterator[Server]:
     process.kill()
 
 
-async def _question(server: Server, run_id: str) -> dict[str, Any]:
-    events = await server.ended(run_id)
+async def _question(server: Server, run_id: str, *, after: int | None = None) -> dict[str, Any]:
+    """Return the one question that the run waits for; an answer given before `after` is not waited for again."""
+    events = await server.rest(run_id, after=after)
     assert events[-1]["type"] == "run.waiting", events[-1]
     (question,) = events[-1]["questions"]
     return question
@@ -61,14 +62,17 @@ async def test_a_kill_between_a_question_and_its_answer_loses_nothing(
     assert (await server.ask("POST", f"/runs/{run['id']}/answers", body=answer)).status == 200
     await _killed(server)
 
-    asked = await _question(server, run["id"])
+    asked = await _question(server, run["id"], after=len(before))
+    waited = await server.log(run["id"])
     assert (asked["kind"], asked["choices"]) == ("choice", ["A", "B"])
     await _killed(server)
     answer = {"answers": [{"question_id": asked["question_id"], "value": "A"}]}
     assert (await server.ask("POST", f"/runs/{run['id']}/answers", body=answer)).status == 200
 
-    log = await server.ended(run["id"])
+    rest = await server.rest(run["id"], after=len(waited))
+    log = await server.log(run["id"])
     check_stream(log)
+    assert log == waited + rest
     assert log[: len(before)] == before
     kind = "sync" if agent == "lesson" else "async"
     assert log[-1]["output"] == f"{kind} first done, {kind} second done, why?, A"

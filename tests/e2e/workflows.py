@@ -1,4 +1,7 @@
-"""A workflow for a real server: it tells, works, asks twice, and says what each step gave."""
+"""Workflows for a real server: they tell, work, ask twice, and say what each step gave.
+
+No step comes right after the first answer: a kill there would leave its outcome unknown, which is another test.
+"""
 
 from __future__ import annotations
 
@@ -23,9 +26,9 @@ def lesson(ui: UI, params: dict[str, Any]) -> str:
     first = ui.step("prepare", _work, "sync first")
     ui.text_message(sender="teacher", recipient="student", body=f"Welcome to {params['topic']}.")
     question = ui.text_input(sender="teacher", recipient="student", prompt="What is your question?")
-    second = ui.step("prepare", _work, "sync second")
     ui.system_message(message={"question": question})
     grade = ui.multiple_choice(prompt="Which grade?", choices=["A", "B"], default="B")
+    second = ui.step("prepare", _work, "sync second")
     return f"{first}, {second}, {question}, {grade}"
 
 
@@ -35,7 +38,7 @@ async def async_lesson(ui: AsyncUI, params: dict[str, Any]) -> str:
     first = await ui.step("prepare", _work, "async first")
     await ui.text_message(sender="teacher", recipient="student", body=f"Welcome to {params['topic']}.")
     question = await ui.text_input(sender="teacher", recipient="student", prompt="What is your question?")
-    second = await ui.step("prepare", _work, "async second")
     await ui.system_message(message={"question": question})
     grade = await ui.multiple_choice(prompt="Which grade?", choices=["A", "B"], default="B")
+    second = await ui.step("prepare", _work, "async second")
     return f"{first}, {second}, {question}, {grade}"

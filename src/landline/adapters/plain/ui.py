@@ -6,8 +6,10 @@ it comes here. What they become in the log:
 | call | in the log |
 |---|---|
 | `text_message` | an assistant message, and the custom event `text_message` {message_id, sender, recipient, auto_reply} |
-| `text_input` | a question of kind `input`; its `arguments` are {sender, recipient, auto_reply, suggestions, password} |
-| `multiple_choice` | a question of kind `choice`; its `arguments` are {sender, recipient, auto_reply, default, single} |
+| `text_input` | a question of kind `input`; its `arguments` are those of {sender, recipient, auto_reply, suggestions,
+  password} that were given, None when none was |
+| `multiple_choice` | a question of kind `choice`; `arguments` as above, of {sender, recipient, auto_reply, default,
+  single}; `single` is there when it is false |
 | `system_message`, `error`, `suggested_function_call`, `function_call_execution`, `workflow_started`,
   `workflow_completed` | a custom event of that name: {sender, recipient, auto_reply, …} and the call's own arguments |
 | `progress` | the custom event `progress`; inside a step the `tool.progress` of that step |
@@ -84,12 +86,9 @@ class AsyncUI:
         `password` tells whoever asks the human to hide the text; it is stored with the run as any answer is.
         `expires_s` is Landline's own: after so many seconds without an answer this returns None.
         """
-        about = {
-            **_facts(sender, recipient, auto_reply),
-            "suggestions": list(suggestions or ()),
-            "password": password,
-        }
-        return await self._run.ask(prompt or "", arguments=about, expires_s=expires_s)
+        about = _facts(sender, recipient, auto_reply)
+        about |= {"suggestions": list(suggestions or ()), "password": password}
+        return await self._run.ask(prompt or "", arguments=_given(about), expires_s=expires_s)
 
     async def multiple_choice(  # noqa: PLR0913 - the signature is FastAgency's
         self,
@@ -114,7 +113,9 @@ class AsyncUI:
         """
         if not choices:
             raise ValueError("multiple_choice needs choices")
-        about = {**_facts(sender, recipient, auto_reply), "default": default, "single": single}
+        about = _given({**_facts(sender, recipient, auto_reply), "default": default})
+        if not single:
+            about = {**(about or {}), "single": False}
         while True:
             chosen = await self._run.ask(
                 prompt or "", kind="choice", choices=list(choices), arguments=about, expires_s=expires_s
@@ -383,3 +384,8 @@ class UI:
 
 def _facts(sender: str | None, recipient: str | None, auto_reply: bool) -> dict[str, Any]:
     return {"sender": sender, "recipient": recipient, "auto_reply": auto_reply}
+
+
+def _given(about: dict[str, Any]) -> dict[str, Any] | None:
+    """Return what says something: whoever is asked is shown it."""
+    return {name: value for name, value in about.items() if value} or None

@@ -11,7 +11,7 @@ from landline.model.callers import Caller
 from landline.model.events import UsageReported
 from landline.model.messages import FilePart, ImagePart
 from landline.ports.adapter import AgentSpec, Ask, Suspended, ToolPolicy, ToolRaised
-from landline.testing.adapters import ToolBox
+from landline.testing.adapters import AdapterKit, ToolBox
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
 
 USER = Caller(tenant="t", user="u")
@@ -56,7 +56,7 @@ def texts(line: MemoryLine) -> list[str]:
     return [text for _, text, _ in line.messages()]
 
 
-class _Kit:
+class _Kit(AdapterKit):
     """What async and sync kits share."""
 
     @property
@@ -158,9 +158,6 @@ class AsyncKit(_Kit):
             return f"Hello, {await run.ask('Your name?')}."
 
         return landline.agent(asks, name="asks")
-
-    def handoff(self) -> AgentSpec:
-        raise NotImplementedError("a function has nobody to hand over to")
 
     def failing(self, canary: str) -> AgentSpec:
         def fail() -> None:

@@ -28,7 +28,7 @@ from pydantic_ai.models.function import (
 
 from landline.adapters.pydantic_ai import PydanticAIAdapter, adapter
 from landline.ports.adapter import AgentSpec, ToolPolicy
-from landline.testing.adapters import ToolBox
+from landline.testing.adapters import AdapterKit, ToolBox
 
 Deltas = AsyncIterator[str | DeltaToolCalls]
 
@@ -63,7 +63,7 @@ def prompts(messages: Sequence[ModelMessage]) -> list[str]:
     ]
 
 
-class PydanticAIKit:
+class PydanticAIKit(AdapterKit):
     @property
     def adapter(self) -> PydanticAIAdapter:
         return adapter
@@ -185,9 +185,6 @@ class PydanticAIKit:
             raise CallDeferred(kind="question")
 
         return AgentSpec(agent=agent, name="asks")
-
-    def handoff(self) -> AgentSpec:
-        raise NotImplementedError("Pydantic AI has no handoffs")
 
     def failing(self, canary: str) -> AgentSpec:
         async def stream(_: list[ModelMessage], __: AgentInfo) -> Deltas:

@@ -9,14 +9,14 @@ from landline_haiku import HaikuAdapter, adapter
 
 import landline
 from landline.ports.adapter import AgentSpec
-from landline.testing.adapters import AdapterConformance, ToolBox
+from landline.testing.adapters import AdapterConformance, AdapterKit, ToolBox
 
 
 def poet(write: Callable[[haiku.Asked], AsyncGenerator[str]], **tools: Callable[..., Any]) -> haiku.Poet:
     return haiku.Poet("poet", write, tools)
 
 
-class HaikuKit:
+class HaikuKit(AdapterKit):
     """The suite's small agents as poets; what the adapter does not declare is never asked for."""
 
     @property

@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections import Counter
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from landline.ports.adapter import Adapter, AgentSpec
 
@@ -33,27 +33,27 @@ class ToolBox:
         return Counter(tool for tool, _ in self.done)
 
 
-class AdapterKit(Protocol):
-    """Fixture agents. A method whose capability the adapter does not declare is never called."""
+class AdapterKit:
+    """Fixture agents: derive from it. A method whose capability the adapter does not declare is never called."""
 
     @property
     def adapter(self) -> Adapter:
         """The adapter under test."""
-        ...
+        raise NotImplementedError
 
     def echo(self) -> AgentSpec:
         """Answer with the earlier user texts and this one, in at least three deltas.
 
         After `a` and `b`, the whole answer to `c` is `Before: a. Before: b. You said: c`.
         """
-        ...
+        raise NotImplementedError
 
     def tools(self, box: ToolBox) -> AgentSpec:
         """Says `Let me see. `, calls `first` (1) and `second` (2) at once, then `third` (3), then says `Done.` and ends.
 
         Each tool notes itself with its argument and returns the argument times ten.
         """
-        ...
+        raise NotImplementedError
 
     def approval(self, box: ToolBox) -> AgentSpec:
         """Calls `look` ("a") and `delete` ("b") in parallel; `delete` needs approval; then says what `delete` gave.
@@ -61,56 +61,56 @@ class AdapterKit(Protocol):
         Both note themselves with their argument `name`; `delete` returns `deleted <name>`. The last text contains what
         the model was told of `delete`.
         """
-        ...
+        raise NotImplementedError
 
     def structured(self) -> AgentSpec:
         """Answers {"city": "Paris", "people": 2000000, "sights": ["Louvre", "Orsay"]}, streamed in small pieces."""
-        ...
+        raise NotImplementedError
 
     def reasoning(self) -> AgentSpec:
         """Thinks `Hm, ` and `so. ` in two deltas, then answers `42`."""
-        ...
+        raise NotImplementedError
 
     def settings(self) -> AgentSpec:
         """Answers the temperature that its model was called with, or another text when there was none."""
-        ...
+        raise NotImplementedError
 
     def sees(self) -> AgentSpec:
         """Answers `<media type> <number of bytes>` of the file that came with the user's text."""
-        ...
+        raise NotImplementedError
 
     def asks(self) -> AgentSpec:
         """Asks the user `Your name?` by the framework's own means, and answers `Hello, <name>.` at its end."""
-        ...
+        raise NotImplementedError
 
     def handoff(self) -> AgentSpec:
         """The agent `front` hands over to the agent `back`, which answers: `Back here.` (nothing else)."""
-        ...
+        raise NotImplementedError
 
     def failing(self, canary: str) -> AgentSpec:
         """Calls a tool that raises an exception whose text holds `canary`."""
-        ...
+        raise NotImplementedError
 
     def endless(self, box: ToolBox) -> AgentSpec:
         """Says `one ` and then waits for ever; sets `box.started`, and `box.stopped` when it is stopped."""
-        ...
+        raise NotImplementedError
 
     def endless_tool(self, box: ToolBox) -> AgentSpec:
         """Calls an async tool that waits for ever; same signs as `endless`."""
-        ...
+        raise NotImplementedError
 
     def blocking_tool(self, box: ToolBox) -> AgentSpec:
         """Calls a sync tool that sets `box.thread_started` and waits for `box.release` in its thread."""
-        ...
+        raise NotImplementedError
 
     def idempotent(self, box: ToolBox, *, idempotent: bool) -> AgentSpec:
         """Calls the tool `pay` once, which notes itself and returns `paid`, then says what it was told."""
-        ...
+        raise NotImplementedError
 
     def context(self) -> AgentSpec:
         """Says the run's context, a string."""
-        ...
+        raise NotImplementedError
 
     def texts_of(self, native: bytes) -> Sequence[str]:
         """Return the user and assistant texts in the framework's own messages, in order."""
-        ...
+        raise NotImplementedError

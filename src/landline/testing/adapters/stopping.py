@@ -38,6 +38,7 @@ class StoppingTests(Steps):
         task = asyncio.create_task(drive(self.kit.adapter, line, turn_of(line, spec, "hi")))
         async with asyncio.timeout(BOUND_S):
             await box.started.wait()
+        line.stopping = True  # as the engine says before it stops a run
         task.cancel()
         async with asyncio.timeout(STOP_S):
             with pytest.raises(asyncio.CancelledError):
@@ -56,6 +57,7 @@ class StoppingTests(Steps):
             ) as items:
                 async for item in items:
                     if isinstance(item, TextDelta):
+                        line.stopping = True
                         break
             await box.stopped.wait()
 
@@ -69,6 +71,7 @@ class StoppingTests(Steps):
         )
         try:
             assert await asyncio.to_thread(box.thread_started.wait, BOUND_S)
+            line.stopping = True
             task.cancel()
             async with asyncio.timeout(STOP_S):
                 with pytest.raises(asyncio.CancelledError):

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from landline.model.version import VERSION as __version__  # noqa: N811 - the name every package gives it
 
-__all__ = ["UI", "AsyncUI", "Landline", "Workflow", "__version__", "agent", "tool", "workflow"]
+__all__ = ["UI", "AsyncUI", "Landline", "Workflow", "__version__", "agent", "remote", "tool", "workflow"]
 
 if TYPE_CHECKING:
-    from landline.app.agents import agent, tool
+    from landline.app.agents import agent, remote, tool
     from landline.app.build import Landline
     from landline.app.workflows import UI, AsyncUI, Workflow, workflow
 
@@ -20,6 +20,7 @@ _HOMES = {
     "UI": "landline.app.workflows",
     "Workflow": "landline.app.workflows",
     "agent": "landline.app.agents",
+    "remote": "landline.app.agents",
     "tool": "landline.app.agents",
     "workflow": "landline.app.workflows",
 }

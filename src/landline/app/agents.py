@@ -4,9 +4,10 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from landline.adapters.remote.agent import Protocol, RemoteAgent
 from landline.ports.adapter import AgentSpec, ToolPolicy
 
-__all__ = ["agent", "tool"]
+__all__ = ["agent", "remote", "tool"]
 
 
 def tool(
@@ -25,6 +26,47 @@ def tool(
         expires_s: An approval open for longer counts as denied; seconds.
     """
     return ToolPolicy(idempotent=idempotent, approval=approval, approvers=approvers, expires_s=expires_s)
+
+
+def remote(  # noqa: PLR0913 - one describing call, every argument a keyword
+    url: str,
+    *,
+    protocol: Protocol = "landline",
+    agent: str | None = None,
+    token: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    settings: Sequence[str] = (),
+    silence_s: float = 120.0,
+) -> RemoteAgent:
+    """Name an agent on another server; what is returned is served like any agent (AGT-1).
+
+    The URL's origin may be private: naming it here allows it. Redirects are not followed, and no other origin is called.
+
+    Args:
+        url: `http://host:port` of another Landline or of a FastAgency server, the base URL (`…/v1`) of an
+            OpenAI-compatible endpoint, or the address under which an A2A agent has its card.
+        protocol: What is spoken there.
+        agent: The agent's name there; the model for `openai-chat` and `openai-responses`; the workflow for
+            `fastagency`. Another Landline with one agent, and A2A, need none.
+        token: Sent as `Authorization: Bearer`.
+        headers: Sent with each request.
+        settings: For another Landline: the settings of a run (`temperature`, `max_tokens`, `model`) its agent takes.
+        silence_s: Longest wait for the next byte of an answer, in seconds.
+
+    Raises:
+        ValueError: The URL or the protocol is not one, or a name is missing.
+    """
+    sent = dict(headers or {})
+    if token is not None:
+        sent["authorization"] = f"Bearer {token}"
+    return RemoteAgent(
+        url=url,
+        protocol=protocol,
+        agent=agent,
+        headers=sent,
+        settings=tuple(settings),
+        silence_s=silence_s,
+    )
 
 
 def agent(  # noqa: PLR0913 - the one describing call of the public surface; every argument is a keyword

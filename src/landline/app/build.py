@@ -1,8 +1,9 @@
 """Putting a server together: settings, agents and parts in, an ASGI app or a router out."""
 
 import logging
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import Any
 
@@ -24,7 +25,9 @@ from landline.gates.auth import KeyAuthenticator, OpenAuthenticator
 from landline.model.agents import LoadError
 from landline.model.errors import LandlineError
 from landline.model.version import VERSION
+from landline.ports.adapter import Adapter
 from landline.ports.authenticator import Authenticator
+from landline.ports.egress import Egress
 from landline.ports.runs import Agents, Files, Questions, Runs, Threads
 from landline.ports.store import Store
 from landline.web.docs import docs
@@ -125,12 +128,34 @@ class Landline:
             installed = plugins.adapters()
             self._loaded = [adopt(agent, installed) for agent in self._given_agents]
         entries: list[Registered] = []
+        # Bound to this server's way out; kept, so that what is closed is what was used.
+        self._loaded = self._with_egress(self._loaded)
         for item in self._loaded:
             if item.spec is None or item.adapter is None:
                 entries.append(broken(item.name, item.error or LoadError(message="it could not be loaded")))
             else:
                 entries.append(describe(item.spec, item.adapter))
         return entries
+
+    def _with_egress(self, loaded: Sequence[Loaded]) -> list[Loaded]:
+        """Return the agents with the adapters that call other servers bound to this server's egress policy."""
+        bound: dict[int, Adapter] = {}
+        items: list[Loaded] = []
+        for item in loaded:
+            bind: Callable[[Egress], Adapter] | None = getattr(item.adapter, "with_egress", None)
+            if bind is not None:
+                key = id(item.adapter)
+                bound[key] = bound.get(key) or bind(self.egress)
+                item = replace(item, adapter=bound[key])  # noqa: PLW2901 - the same agent, bound
+            items.append(item)
+        return items
+
+    @cached_property
+    def egress(self) -> Egress:
+        """The way out to other servers, under the owner's policy (TRU-14)."""
+        from landline.upstream import EgressPolicy
+
+        return EgressPolicy(allow=self.settings.egress_allow)
 
     @cached_property
     def authenticator(self) -> Authenticator:

@@ -103,6 +103,9 @@ class Settings(BaseSettings):
         ),
         description="Media types that may be uploaded; `text/*` takes a family, `*` any",
     )
+    egress_allow: Words = Field(
+        (), description="Private hosts that may be called all the same: host or host:port"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged"
     )
@@ -181,6 +184,19 @@ class Settings(BaseSettings):
                     {"host": host, "how": "write example.com"},
                 )
         return hosts
+
+    @field_validator("egress_allow")
+    @classmethod
+    def _places(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        from landline.upstream.addresses import Allowed
+
+        try:
+            Allowed.of(entries)
+        except ValueError as error:
+            raise PydanticCustomError(
+                "config_invalid_value", "{said}", {"said": str(error), "how": "write inside.example:8080"}
+            ) from None
+        return entries
 
     @model_validator(mode="after")
     def _one_process_on_sqlite(self) -> "Settings":

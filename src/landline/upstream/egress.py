@@ -139,7 +139,7 @@ class EgressPolicy:
             except OSError as error:
                 sock.close()
                 failed = error
-            except BaseException:
+            except BaseException:  # a cancel too must not leave the socket open
                 sock.close()
                 raise
             else:

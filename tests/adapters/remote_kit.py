@@ -54,9 +54,9 @@ class RemoteServer:
 
 
 @asynccontextmanager
-async def remote_landline(folder: Path, *agents: Any, **settings: Any) -> AsyncGenerator[RemoteServer]:
+async def remote_landline(folder: Path, *agents: Any, everybody: bool = True) -> AsyncGenerator[RemoteServer]:
     """Serve a Landline in this process."""
-    app = Landline(agents=list(agents), open=True, data=folder, log_level="error", **settings)
+    app = Landline(agents=list(agents), data=folder, log_level="error", open=everybody)
     async with app.started(), served(app.app) as address:
         yield RemoteServer(app, f"http://{address}")
 

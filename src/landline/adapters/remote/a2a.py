@@ -50,7 +50,7 @@ class _Task(msgspec.Struct):
 
     id: str = ""
     context: str = ""
-    shown: dict[str, int] = {}
+    shown: dict[str, str] = {}
     asked: int = 0
     open: str | None = None
     again: int = 0

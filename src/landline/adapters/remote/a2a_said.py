@@ -18,9 +18,9 @@ __all__ = ["Said"]
 
 
 class Said:
-    """What the artifacts hold. `shown` is how much of each is in messages that are complete already."""
+    """What the artifacts hold. `shown` is what of each is in messages that are complete already."""
 
-    def __init__(self, shown: dict[str, int]) -> None:
+    def __init__(self, shown: dict[str, str]) -> None:
         self.shown = dict(shown)
         self.text = ""
         self.data: Any = None
@@ -34,7 +34,7 @@ class Said:
 
     def take(self, news: News) -> Iterator[Event]:
         """Take an artifact in, whole or a piece of it."""
-        before = self._artifacts.get(news.artifact, "")
+        before = self._artifacts.get(news.artifact, self.shown.get(news.artifact, ""))
         now = before + news.text if news.append else news.text
         if news.data:
             self.data = news.data[-1]
@@ -42,8 +42,7 @@ class Said:
         if not now.startswith(before):
             yield from self._again()
             return
-        seen = max(len(before), self.shown.get(news.artifact, 0))
-        yield from self.say(now[seen:])
+        yield from self.say(now[len(before) :])
 
     def say(self, text: str) -> Iterator[Event]:
         """Add text to the message."""
@@ -64,11 +63,12 @@ class Said:
             yield MessageRetracted(message_id=self._open, reason="rewritten")
             self._open = None
         for artifact, text in self._artifacts.items():
-            yield from self.say(text[self.shown.get(artifact, 0) :])
+            # What replaces a part of an earlier message is said whole: that message stays as it was read.
+            yield from self.say(text.removeprefix(self.shown.get(artifact, "")))
 
     def settle(self) -> None:
         """Count what was said so far as shown; the caller stores it with the end of the message."""
-        self.shown |= {artifact: len(text) for artifact, text in self._artifacts.items()}
+        self.shown |= self._artifacts
 
     def complete(self, *, output: Any = None) -> Iterator[Event]:
         """End the message, with a structured output if there is one."""

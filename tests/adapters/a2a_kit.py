@@ -1,0 +1,124 @@
+"""A real A2A server of the SDK in this process, with agents that do what the message says."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from a2a.helpers.proto_helpers import (
+    new_data_part,
+    new_task_from_user_message,
+    new_text_message,
+    new_text_part,
+)
+from a2a.server.agent_execution import AgentExecutor, RequestContext
+from a2a.server.events import EventQueue
+from a2a.server.request_handlers import DefaultRequestHandler
+from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes
+from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
+from a2a.types import AgentCapabilities, AgentCard, AgentInterface
+from starlette.applications import Starlette
+
+from tests.faces.serving import served
+
+
+class Agents(AgentExecutor):
+    """One agent; the first word of the message chooses what it does."""
+
+    def __init__(self) -> None:
+        self.heard: list[str] = []
+        self.contexts: dict[str, list[str]] = {}
+        self.started = asyncio.Event()
+        self.stopped = asyncio.Event()
+        self.cancelled = 0
+
+    async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
+        said = context.get_user_input()
+        self.heard.append(said)
+        word = said.split(" ")[0]
+        assert context.message is not None
+        if word == "plainly":
+            await event_queue.enqueue_event(new_text_message("no task", context_id=context.context_id))
+            return
+        task = context.current_task
+        if task is None:
+            task = new_task_from_user_message(context.message)
+            await event_queue.enqueue_event(task)
+        updater = TaskUpdater(event_queue, task.id, task.context_id)
+        await updater.start_work()
+        await self._work(word, said, updater, asked=context.current_task is not None)
+
+    async def _work(self, word: str, said: str, updater: TaskUpdater, *, asked: bool) -> None:
+        if word == "ask" and not asked:
+            await updater.add_artifact([new_text_part("Let me see. ")], artifact_id="a")
+            await updater.requires_input(updater.new_agent_message([new_text_part("Which one?")]))
+            return
+        if asked:
+            await updater.add_artifact([new_text_part(f"You chose {said}.")], artifact_id="b")
+        elif word == "data":
+            place = {"city": "Paris", "people": 2_000_000, "sights": ["Louvre", "Orsay"]}
+            await updater.add_artifact([new_data_part(place)], artifact_id="d")
+        elif word == "fail":
+            await updater.failed(updater.new_agent_message([new_text_part("canary-4410")]))
+            return
+        elif word == "sign-in":
+            await updater.requires_auth()
+            return
+        elif word == "wait":
+            await updater.add_artifact([new_text_part("one ")], artifact_id="a", append=False)
+            try:
+                self.started.set()
+                await asyncio.Event().wait()
+            finally:
+                self.stopped.set()
+        elif word == "replace":
+            await updater.add_artifact([new_text_part("first words")], artifact_id="a")
+            await updater.add_artifact([new_text_part("other words")], artifact_id="a")
+        else:
+            before = self.contexts.setdefault(updater.context_id, [])
+            pieces = [*(f"Before: {text}. " for text in before), "You ", "said: ", said]
+            before.append(said)
+            for number, piece in enumerate(pieces):
+                await updater.add_artifact(
+                    [new_text_part(piece)],
+                    artifact_id="a",
+                    append=number > 0,
+                    last_chunk=number == len(pieces) - 1,
+                )
+                await asyncio.sleep(0.005)
+        await updater.complete()
+
+    async def cancel(self, context: RequestContext, event_queue: EventQueue) -> None:
+        self.cancelled += 1
+        assert context.task_id is not None
+        assert context.context_id is not None
+        await TaskUpdater(event_queue, context.task_id, context.context_id).cancel()
+
+
+@asynccontextmanager
+async def a2a_server(
+    agents: Agents, *, streaming: bool = True, version: str = "1.0", elsewhere: str | None = None
+) -> AsyncGenerator[str]:
+    """Serve the agents and yield their address; `elsewhere` is what the card says it is."""
+    card = AgentCard(
+        name="far",
+        description="A test agent",
+        version="1",
+        capabilities=AgentCapabilities(streaming=streaming),
+        default_input_modes=["text/plain"],
+        default_output_modes=["text/plain"],
+    )
+    handler = DefaultRequestHandler(agent_executor=agents, task_store=InMemoryTaskStore(), agent_card=card)
+    app = Starlette(
+        routes=[
+            *create_agent_card_routes(card),
+            *create_jsonrpc_routes(handler, "/rpc", enable_v0_3_compat=True),
+        ]
+    )
+    async with served(app) as address:
+        url = elsewhere or f"http://{address}/rpc"
+        card.supported_interfaces.append(
+            AgentInterface(url=url, protocol_binding="JSONRPC", protocol_version=version)
+        )
+        yield f"http://{address}"

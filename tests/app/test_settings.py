@@ -122,6 +122,7 @@ def test_an_unknown_keyword_is_refused() -> None:
         ({"database_url": "sqlite:///:memory:"}, "config_not_built", "not built yet"),
         ({"redis_url": "redis://:hush@h"}, "config_not_built", "not built yet: Redis"),
         ({"faces": "natve"}, "config_not_built", "no face named natve"),
+        ({"egress_allow": "http://a/"}, "config_invalid_value", "host or host:port"),
         ({"allowed_hosts": "http://a/"}, "config_invalid_value", "not a host name"),
         ({"workers": 2}, "workers_need_postgresql", "one process"),
     ],

@@ -59,9 +59,7 @@ async def run_turn(turn: Turn, egress: Egress, parked: Parked) -> AsyncIterator[
         raise broken(error) from error
     except OSError as error:
         raise failed("unreachable") from error
-    except (
-        Exception
-    ) as error:  # the socket library's errors are told by their module: it is not imported here
+    except Exception as error:  # the socket library's errors are told by their module
         if not type(error).__module__.startswith("websockets"):
             raise
         raise failed("truncated" if run.spoken else "unreachable") from error

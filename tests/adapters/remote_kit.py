@@ -20,7 +20,7 @@ from landline.adapters.remote import RemoteAdapter
 from landline.app.build import Landline
 from landline.engine.registry import describe
 from landline.ports.adapter import Adapter, AgentSpec
-from landline.testing.adapters import ToolBox
+from landline.testing.adapters import AdapterKit, ToolBox
 from landline.upstream import EgressPolicy
 from tests.adapters.pydantic_ai_kit import PydanticAIKit, prompts
 from tests.faces.serving import served
@@ -61,7 +61,7 @@ async def remote_landline(folder: Path, *agents: Any, everybody: bool = True) ->
         yield RemoteServer(app, f"http://{address}")
 
 
-class RemoteLandlineKit:
+class RemoteLandlineKit(AdapterKit):
     """The suite's agents, in Pydantic AI on the other Landline, seen through the remote adapter."""
 
     def __init__(self, server: RemoteServer) -> None:

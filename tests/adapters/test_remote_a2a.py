@@ -15,7 +15,7 @@ from landline.adapters.remote.a2a_wire import card_of, news_of
 from landline.model.errors import AgentFailed
 from landline.model.events import MessageCompleted, MessageRetracted, OutputPartial, TextDelta, encode
 from landline.ports.adapter import AgentSpec, Finished, Suspended
-from landline.testing.adapters import AdapterConformance, ToolBox
+from landline.testing.adapters import AdapterConformance, AdapterKit, ToolBox
 from landline.testing.adapters.grammar import check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
 from tests.adapters.a2a_kit import Agents, a2a_server
@@ -26,7 +26,7 @@ def at(url: str) -> AgentSpec:
     return landline.agent(landline.remote(url, protocol="a2a"), name="far")
 
 
-class Kit:
+class Kit(AdapterKit):
     """The suite's agents that A2A can carry."""
 
     def __init__(self, url: str, agents: Agents) -> None:

@@ -22,7 +22,7 @@ from landline.model.messages import (
     ToolResultPart,
 )
 from landline.ports.adapter import AgentSpec
-from landline.testing.adapters import AdapterConformance, ToolBox
+from landline.testing.adapters import AdapterConformance, AdapterKit, ToolBox
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
 from landline.testing.upstream import (
     Brain,
@@ -66,7 +66,7 @@ def texts(request: Request, role: str) -> list[str]:
     return found
 
 
-class Kit:
+class Kit(AdapterKit):
     """The suite's agents that need no tools: an endpoint is only a model."""
 
     def __init__(self, protocol: Any) -> None:

@@ -23,6 +23,7 @@ from landline.model.events import (
 )
 from landline.model.messages import ImagePart, Message, TextPart
 from landline.ports.adapter import AgentSpec, Finished, Suspended
+from landline.testing.adapters import check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
 from tests.adapters.proxy import CuttingProxy
 from tests.adapters.remote_kit import RemoteServer, bound, remote_landline
@@ -132,6 +133,7 @@ async def test_our_crash_at_any_event_goes_on_in_the_same_remote_run(server: Rem
             finished = await drive(adapter, line, turn_of(line, spec, "hi", run_id=turn_id))
         assert finished.output == whole
         assert [text for _, text, _ in line.messages()] == [whole]
+        check_grammar(line.events)
     runs = await server.app.core.runs.history(_local(), _query())
     assert len(runs.items) == 5
 

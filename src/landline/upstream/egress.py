@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import cached_property
 from ipaddress import ip_address
 from types import TracebackType
 from typing import Any, cast
@@ -65,6 +66,11 @@ class EgressPolicy:
     ) -> None:
         self._allowed = Allowed.of(allow)
         self._resolver, self._total_s, self._pause = resolver, total_s, pause
+
+    @cached_property
+    def tls(self) -> ssl.SSLContext:
+        """The system's trust, read once: it takes milliseconds."""
+        return ssl.create_default_context()
 
     @property
     def pause(self) -> Callable[[float], Awaitable[None]]:
@@ -236,7 +242,7 @@ class _Transport(httpx.AsyncBaseTransport):
     ) -> None:
         self._max_bytes, self._total_s = max_bytes, total_s
         self._pool = httpcore.AsyncConnectionPool(
-            ssl_context=ssl.create_default_context(),
+            ssl_context=policy.tls,
             max_connections=None,
             max_keepalive_connections=20,
             keepalive_expiry=5.0,

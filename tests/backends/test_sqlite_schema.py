@@ -28,7 +28,7 @@ from landline.backends.sqlite import search as sqlite_search
 from landline.backends.sqlite import threads as sqlite_threads
 from landline.model.callers import SYSTEM
 from landline.model.errors import LandlineError
-from landline.testing.stores import ALICE, new_thread
+from landline.testing.stores import ALICE, new_thread, start
 
 
 def migrated() -> Iterator[sa.Connection]:
@@ -189,6 +189,26 @@ async def test_an_older_database_is_backed_up_and_a_failed_upgrade_is_repeated(
     kept = sqlite3.connect(tmp_path / "landline.db.bak-0000")
     assert kept.execute("SELECT id FROM threads").fetchall() == [(thread.id,)]
     kept.close()
+
+
+@pytest.mark.contract("REL-12")
+async def test_a_database_of_the_first_schema_is_migrated_with_its_runs(tmp_path: Path) -> None:
+    path = tmp_path / "landline.db"
+    store = SqliteStore(path)
+    await store.open()
+    thread = await new_thread(store)
+    run = (await start(store, thread.id)).run
+    await store.close()
+    with sqlite3.connect(path) as connection:
+        connection.execute("ALTER TABLE runs DROP COLUMN routed_to")
+        connection.execute("UPDATE alembic_version SET version_num = '0001'")
+    connection.close()
+    store = SqliteStore(path)
+    await store.open()
+    assert await store.get_run(ALICE, run.id) == run
+    later = await start(store, (await new_thread(store)).id, routed_to="notes")
+    assert (await store.get_run(ALICE, later.run.id)).routed_to == "notes"
+    await store.close()
 
 
 @pytest.mark.contract("SCL-1")

@@ -6,6 +6,7 @@ from typing import Any
 
 from landline.adapters.remote.agent import Protocol, RemoteAgent
 from landline.ports.adapter import AgentSpec, ToolPolicy
+from landline.ports.routing import AUTO
 
 __all__ = ["agent", "remote", "tool"]
 
@@ -92,7 +93,7 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
 
     Args:
         obj: The agent. Shared by all runs; nothing of a run is written on it.
-        name: Letters, digits, `_` and `-`; unique in the server; the name in URLs.
+        name: Letters, digits, `_` and `-`; unique in the server; the name in URLs; not `auto`.
         version: Defaults to a hash of the agent's definition.
         factory: Called once per run with the run's context, for agents that must not be shared; `obj` may then be
             left out or be an example that describes it.
@@ -107,14 +108,19 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
             the answer.
         client_context: Whether a request may bring the run's context in its body.
         context: `resolve(caller, run)`: makes the run's context for each segment; never stored.
-        labels: Short facts shown beside the agent, such as `{"model": "offline script"}`.
+        labels: Short facts shown beside the agent, such as `{"model": "offline script"}`; words under `keywords` help
+            the router to find it.
 
     Raises:
-        ValueError: The name is not url-safe, neither an agent nor a factory was given, or a size of the history is
-            below 0.
+        ValueError: The name is not url-safe or is `auto`, neither an agent nor a factory was given, or a size of the
+            history is below 0.
     """
     if not name or not all(c.isascii() and (c.isalnum() or c in "_-") for c in name) or len(name) > 64:
         raise ValueError(f"agent name {name!r}: use 1 to 64 letters, digits, '_' or '-'")
+    if name == AUTO:
+        raise ValueError(
+            f"agent name {AUTO!r}: that name asks the router to choose an agent; give it another"
+        )
     if obj is None and factory is None:
         raise ValueError(f"agent {name!r}: give the agent object or a factory")
     if factory is not None and not inspect.isroutine(factory) and not callable(factory):

@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse
 from landline.app import plugins
 from landline.app.context import HostContext
 from landline.app.loading import Loaded, adopt
+from landline.app.routing import routing
 from landline.app.settings import Settings, load_settings
 from landline.app.sniff import sniff
 from landline.backends.local import LocalVault
@@ -55,6 +56,9 @@ class Landline:
         open: Everybody who reaches it is one local user. Without it callers need an API key (`landline keys create`).
         authenticator: Your own way to tell who calls; wins over keys and `open`.
         context: A FastAPI dependency whose value becomes the run's context (AGT-6).
+        router: What chooses the agent of a run that asks for `auto`: a function `(input_text, caller, agents) -> name`,
+            sync or async, the name of one of `agents`, or an agent of its own, whose text answer is the name. Without it
+            the words of the input are compared with the agents' names, titles, descriptions and labels (RUN-11).
         settings: Made by `load_settings`; or give single settings by keyword.
     """
 
@@ -65,6 +69,7 @@ class Landline:
         open: bool | None = None,  # noqa: A002 - the word of the contract and of the setting
         authenticator: Authenticator | None = None,
         context: Any = None,
+        router: Any = None,
         settings: Settings | None = None,
         **keywords: Any,
     ) -> None:
@@ -75,6 +80,7 @@ class Landline:
         self._keywords, self._settings = keywords, settings
         self._loaded: list[Loaded] | None = None
         self._served = False
+        self._router = router
         self._context = HostContext(context) if context is not None else None
         self.drain = Drain()
         self.clock = SystemClock()
@@ -115,9 +121,9 @@ class Landline:
             max_bytes=self.settings.max_upload_bytes,
             media_types=self.settings.upload_types,
         )
-        core = Core.build(
-            store=self.store, registry=Registry(self._register()), files=files, clock=self.clock
-        )
+        registered, route = routing(self._router, self._register(), plugins.adapters)
+        core = Core.build(store=self.store, registry=Registry(registered), files=files, clock=self.clock)
+        route(core)
         core.admission.max_runs = self.settings.max_runs
         core.driver.deadline_s = self.settings.deadline_s
         core.driver.idle_timeout_s = self.settings.idle_timeout_s
@@ -198,6 +204,7 @@ class Landline:
             watch=core.runs,
             health=Health(version=VERSION, ready=self.ready, sessions_active=lambda: len(core.driver)),
             context=self._context,
+            fanout=core.fanout,
         )
         return [plugins.face(name)(ports) for name in self.settings.faces]
 

@@ -21,6 +21,7 @@ from landline.app.importing import Source, blame, import_target
 from landline.app.workflows import Workflow
 from landline.model.agents import LoadError
 from landline.ports.adapter import Adapter, AgentSpec
+from landline.ports.routing import AUTO
 
 __all__ = ["AgentsClash", "Loaded", "adopt", "load_agents", "load_all"]
 
@@ -212,7 +213,8 @@ def _same(one: Loaded, other: Loaded) -> bool:
 
 
 def _broken(name: str, error: LoadError, cause: BaseException | None = None) -> Loaded:
-    return Loaded(spec=None, name=name, adapter=None, error=error, cause=cause)
+    shown = f"{name}_" if name == AUTO else name
+    return Loaded(spec=None, name=shown, adapter=None, error=error, cause=cause)
 
 
 def _load_error(error: BaseException, source: Source) -> LoadError:

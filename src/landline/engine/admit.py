@@ -1,12 +1,13 @@
 """Admission: the one place where a run is refused. Checks run in a fixed order, the first refusal raises (rule 7).
 
-Order: the server takes runs, the agent is the caller's to use and is loaded, it can do what is asked, then the store
-accepts (ownership of the thread, idempotency, busy policy) in one transaction.
+Order: the server takes runs, the agent is the caller's to use and is loaded (or the router finds one), it can do what
+is asked, then the store accepts (ownership of the thread, idempotency, busy policy) in one transaction.
 """
 
 from collections.abc import Callable, Sequence
 
 from landline.engine.registry import Registry
+from landline.engine.route import Routing
 from landline.model.agents import AgentInfo
 from landline.model.callers import SYSTEM, Caller
 from landline.model.errors import Draining, Invalid, NotFound, Unavailable, Unsupported
@@ -15,6 +16,7 @@ from landline.model.messages import FilePart, ImagePart, OutputPart, Part, TextP
 from landline.model.times import iso
 from landline.ports.adapter import AgentSpec
 from landline.ports.clock import Clock
+from landline.ports.routing import AUTO
 from landline.ports.runs import Files, HeldContext, StartRun
 from landline.ports.store import AcceptRun, NewMessage, NewThread, Store
 
@@ -29,23 +31,25 @@ class Admission:
     def __init__(self, *, store: Store, registry: Registry, files: Files, clock: Clock, owner: str) -> None:
         self._store, self._registry, self._files = store, registry, files
         self._clock, self._owner = clock, owner
+        self.routing = Routing(registry)
         self.draining = False
         self.max_runs: int | None = None
         self.live_runs: Callable[[], int] = lambda: 0
 
-    async def admit(self, caller: Caller, request: StartRun) -> AcceptRun:
-        """Check `request` and return what the store shall accept."""
+    async def admit(self, caller: Caller, request: StartRun, *, beside: int = 0) -> AcceptRun:
+        """Check `request` and return what the store shall accept; `beside` others are about to begin as well."""
         if self.draining:
             raise Draining
-        if self.max_runs is not None and self.live_runs() >= self.max_runs:
+        if self.max_runs is not None and self.live_runs() + beside >= self.max_runs:
             raise Unavailable(
                 "The server drives as many runs as it may.", code="too_many_runs", retry_after_s=1
             )
-        agent = await self._agent(caller, request)
+        routed_to = await self._route(caller, request) if request.agent == AUTO else None
+        agent = routed_to or await self._agent(caller, request)
         spec, _, info = self._registry.runnable(caller, agent)
         _check_abilities(request, spec, info)
         await self._check_input(caller, request)
-        return self._accept(request, agent)
+        return self._accept(request, agent, routed_to)
 
     def check_agent(self, name: str) -> None:
         """Refuse to use an answer up while nobody could go on with it. Raises Unavailable."""
@@ -56,6 +60,13 @@ class Admission:
                 f"The agent {name!r} is not served now; the question stays open.", code="agent_missing"
             ) from None
 
+    async def _route(self, caller: Caller, request: StartRun) -> str:
+        """Ask the router, once the input is known to be one."""
+        given = await self._check_input(caller, request)
+        if request.thread_id is not None:
+            await self._store.get_thread(caller, request.thread_id)
+        return await self.routing.choose(caller, text_of(given))
+
     async def _agent(self, caller: Caller, request: StartRun) -> str:
         if request.thread_id is not None:
             thread = await self._store.get_thread(caller, request.thread_id)
@@ -65,7 +76,8 @@ class Admission:
             raise Invalid("Name the agent: this server has more than one.", code="agent_missing")
         return name
 
-    async def _check_input(self, caller: Caller, request: StartRun) -> None:
+    async def _check_input(self, caller: Caller, request: StartRun) -> Sequence[Part]:
+        """Return what the agent will be given: the input, or the message to answer again."""
         if request.input is None:
             if not request.parent_id or request.thread_id is None:
                 raise Invalid(
@@ -74,15 +86,16 @@ class Admission:
             branch = await self._store.branch(caller, request.thread_id, request.parent_id, limit=1)
             if not branch or branch[-1].role != "user":
                 raise Invalid("`parent_id` must be a user message of this thread.", code="unknown_parent")
-            return
+            return branch[-1].parts
         for part in request.input:
             if isinstance(part, (FilePart, ImagePart)):
                 await self._files.info(caller, part.file_id)
             elif not isinstance(part, TextPart):
                 # Tool calls, results and outputs come from the agent only: nobody forges history (TRU-19).
                 raise Invalid("Input takes text, file and image parts only.", code="forged_part")
+        return request.input
 
-    def _accept(self, request: StartRun, agent: str) -> AcceptRun:
+    def _accept(self, request: StartRun, agent: str, routed_to: str | None) -> AcceptRun:
         at = iso(self._clock.now())
         thread_id, new_thread = request.thread_id, None
         if thread_id is None:
@@ -108,6 +121,7 @@ class Admission:
             metadata=request.metadata,
             deadline_s=request.deadline_s,
             needs_context=request.has_context,
+            routed_to=routed_to,
             idempotency=request.idempotency,
         )
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from landline.engine.admit import Admission
 from landline.engine.drive import Driver
+from landline.engine.fanout import EngineFanout
 from landline.engine.history import History
 from landline.engine.log import Log
 from landline.engine.loop import Bells, Tasks
@@ -29,14 +30,16 @@ LET_GO_S = 0.3
 
 @dataclass(slots=True)
 class Core:
-    """The engine's parts. `runs`, `threads`, `agents`, `questions` and `files` are for faces; the rest is for `app`."""
+    """The engine's parts. `runs`, `threads`, `agents`, `questions`, `files` and `fanout` are for faces; the rest is for `app`."""
 
     runs: EngineRuns
     threads: EngineThreads
     agents: Registry
     questions: EngineQuestions
     files: EngineFiles
+    fanout: EngineFanout
     store: Store
+    clock: Clock
     admission: Admission
     driver: Driver
     log: Log
@@ -77,7 +80,9 @@ class Core:
             agents=registry,
             questions=EngineQuestions(store),
             files=files,
+            fanout=EngineFanout(runs=runs, admission=admission, tasks=tasks),
             store=store,
+            clock=clock,
             admission=admission,
             driver=driver,
             log=log,

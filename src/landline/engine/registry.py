@@ -11,6 +11,7 @@ from landline.model.agents import AgentInfo, LoadError
 from landline.model.callers import Caller
 from landline.model.errors import NotFound, Unavailable
 from landline.ports.adapter import Adapter, AgentSpec
+from landline.ports.routing import AUTO
 
 __all__ = ["Registered", "Registry"]
 
@@ -32,6 +33,8 @@ class Registry:
     def __init__(self, agents: Iterable[Registered] = ()) -> None:
         self._agents: dict[str, Registered] = {}
         for agent in agents:
+            if agent.info.name == AUTO:
+                raise ValueError(f"no agent may be named {AUTO!r}: that name asks the router to choose")
             if agent.info.name in self._agents:
                 raise ValueError(f"two agents are named {agent.info.name!r}")
             self._agents[agent.info.name] = agent

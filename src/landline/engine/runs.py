@@ -9,14 +9,15 @@ from landline.engine.drive import Driver, release
 from landline.engine.log import Log
 from landline.engine.loop import Bells, Tasks
 from landline.model.callers import Caller
-from landline.model.errors import Gone, NotFound
+from landline.model.errors import Gone, LandlineError, NotFound
 from landline.model.events import Stamped
 from landline.model.runs import TERMINAL, Answer, Run
 from landline.model.threads import Page
 from landline.model.times import iso
 from landline.ports.clock import Clock
+from landline.ports.routing import AUTO
 from landline.ports.runs import AnsweredRun, Started, StartRun
-from landline.ports.store import Answered, RunQuery, Store
+from landline.ports.store import AcceptRun, Answered, RunQuery, Store
 
 __all__ = ["EngineRuns"]
 
@@ -50,9 +51,39 @@ class EngineRuns:
 
     async def _start(self, caller: Caller, request: StartRun) -> Started:
         try:
+            if request.agent == AUTO and (before := await self.repeated(caller, request)) is not None:
+                return before  # whoever comes back does not ask the router again
             accept = await self._admission.admit(caller, request)
+        except BaseException as refusal:  # noqa: BLE001 - raised again, unless the run is there already
+            return await self._instead(caller, request, refusal)
+        return await self.accept(caller, request, accept)
+
+    async def _instead(self, caller: Caller, request: StartRun, refusal: BaseException) -> Started:
+        """Return what the key made before: it is given back also while nothing new is taken (RUN-7). Else refuse."""
+        before = None
+        try:
+            if isinstance(refusal, LandlineError):
+                before = await self.repeated(caller, request)
+        finally:
+            if before is None:  # whatever the host opened for the run is closed
+                await release(request.context)
+        if before is None:
+            raise refusal
+        return before
+
+    async def repeated(self, caller: Caller, request: StartRun) -> Started | None:
+        """Return the run that the request's key made before. Raises Invalid when it came with another body."""
+        run = await self._store.made_run(caller, request.idempotency) if request.idempotency else None
+        if run is None:
+            return None
+        await release(request.context)
+        return Started(run=run, replayed=True)
+
+    async def accept(self, caller: Caller, request: StartRun, accept: AcceptRun) -> Started:
+        """Store what was admitted, and begin to drive it."""
+        try:
             accepted = await self._store.accept(caller, accept)
-        except BaseException:  # refused or broken off: whatever the host opened for the run is closed
+        except BaseException:  # whatever the host opened for the run is closed
             await release(request.context)
             raise
         if accepted.replayed:

@@ -86,7 +86,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Run(msgspec.Struct, frozen=True, kw_only=True):
-    """A run as its owner sees it (WIRE-1)."""
+    """A run as its owner sees it (WIRE-1); `routed_to` is set when a router chose its agent (RUN-11)."""
 
     id: str
     thread_id: str
@@ -103,3 +103,4 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     started_at: str | None = None
     ended_at: str | None = None
     metadata: dict[str, Any] = {}
+    routed_to: str | None = None

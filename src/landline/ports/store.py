@@ -146,6 +146,7 @@ class AcceptRun:
     metadata: dict[str, Any] = field(default_factory=dict[str, Any])
     deadline_s: float | None = None
     needs_context: bool = False
+    routed_to: str | None = None
     idempotency: IdempotencyKey | None = None
 
 
@@ -324,6 +325,10 @@ class Store(Documents, Keys, Protocol):
     # runs
     async def accept(self, caller: Caller, run: AcceptRun) -> Accepted:
         """Make a run durable. Raises Busy (queue=None), Conflict and Invalid for a misused idempotency key."""
+        ...
+
+    async def made_run(self, caller: Caller, key: IdempotencyKey) -> Run | None:
+        """Return the run that this key made. Raises Invalid when it came with another body."""
         ...
 
     async def get_run(self, caller: Caller, run_id: str) -> Run: ...

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 
 from landline.model.callers import Caller
+from landline.ports.routing import Fanout
 from landline.ports.runs import Agents, Files, Questions, Runs, Threads, Watch
 from landline.web.door import Door
 from landline.web.health import Health
@@ -19,7 +20,7 @@ ContextSource = Callable[[Request, Caller], Awaitable[Any]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FacePorts:
-    """Everything a face needs. Without `health` there are no health routes."""
+    """Everything a face needs. Without `health` or `fanout` there are no routes for it."""
 
     runs: Runs
     threads: Threads
@@ -30,3 +31,4 @@ class FacePorts:
     watch: Watch
     health: Health | None = None
     context: ContextSource | None = None
+    fanout: Fanout | None = None

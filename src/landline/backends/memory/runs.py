@@ -65,6 +65,7 @@ def accept(state: State, caller: Caller, new: AcceptRun) -> Accepted:
             status="running" if ahead is None else "queued",
             created_at=new.at,
             metadata=dict(new.metadata),
+            routed_to=new.routed_to,
         ),
         tenant=thread.tenant,
         user=thread.user,

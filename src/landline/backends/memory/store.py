@@ -23,6 +23,7 @@ from landline.ports.store import (
     Appended,
     Cancelled,
     Claim,
+    IdempotencyKey,
     MessageQuery,
     NewFile,
     NewThread,
@@ -84,6 +85,10 @@ class MemoryStore:
 
     async def accept(self, caller: Caller, run: AcceptRun) -> Accepted:
         return runs.accept(self._state, caller, run)
+
+    async def made_run(self, caller: Caller, key: IdempotencyKey) -> Run | None:
+        known = self._state.made_by(caller, key)
+        return runs.shown(self._state.runs[known]) if known in self._state.runs else None
 
     async def get_run(self, caller: Caller, run_id: str) -> Run:
         return runs.shown(self._state.run(caller, run_id))

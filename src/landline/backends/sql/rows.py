@@ -102,6 +102,7 @@ def run_of(row: Row, questions: list[Question] | None = None) -> Run:
         started_at=row["started_at"],
         ended_at=row["ended_at"],
         metadata=decode_metadata(row["metadata"]),
+        routed_to=row["routed_to"],
     )
 
 

@@ -22,9 +22,9 @@ from landline.model.events import RunCreated, stamp
 from landline.model.ids import is_id
 from landline.model.runs import Run
 from landline.model.threads import Page
-from landline.ports.store import Accepted, AcceptRun, Claim, RunQuery
+from landline.ports.store import Accepted, AcceptRun, Claim, IdempotencyKey, RunQuery
 
-__all__ = ["accept", "get_run", "list_runs"]
+__all__ = ["accept", "get_run", "list_runs", "made_run"]
 
 NEWEST = "~"
 """Sorts after every id."""
@@ -32,11 +32,9 @@ NEWEST = "~"
 
 def accept(connection: sqlite3.Connection, caller: Caller, new: AcceptRun) -> Accepted:
     """Make a run durable with its message, its first event and its key; see the port."""
-    known = replayed(connection, caller, new.idempotency)
+    known = made_run(connection, caller, new.idempotency)
     if known is not None:
-        row = first(connection, sql.GET, {"id": known, **who(caller)})
-        if row is not None:  # else its thread was deleted meanwhile, and the key is free again
-            return Accepted(run=_with_questions(connection, row), replayed=True)
+        return Accepted(run=known, replayed=True)
     thread = _thread(connection, caller, new)
     active_id: str | None = thread["active_id"] or thread["queued_id"]
     if active_id is not None and new.queue is None:
@@ -44,6 +42,14 @@ def accept(connection: sqlite3.Connection, caller: Caller, new: AcceptRun) -> Ac
     if new.parent_id and in_tree(connection, caller, thread, new.parent_id) is None:
         raise Invalid("The message to answer below is not one of this thread's.", code="unknown_parent")
     return _insert(connection, caller, new, thread, active_id)
+
+
+def made_run(connection: sqlite3.Connection, caller: Caller, key: IdempotencyKey | None) -> Run | None:
+    """Return the run that a key made; see the port."""
+    known = replayed(connection, caller, key)
+    row = None if known is None else first(connection, sql.GET, {"id": known, **who(caller)})
+    # Without a row its thread was deleted meanwhile, and the key is free again.
+    return None if row is None else _with_questions(connection, row)
 
 
 def _thread(connection: sqlite3.Connection, caller: Caller, new: AcceptRun) -> Row:
@@ -71,6 +77,7 @@ def _insert(
         status="queued" if queued else "running",
         created_at=new.at,
         metadata=new.metadata,
+        routed_to=new.routed_to,
     )
     rank = (min(0, thread["first_rank"] or 0) - 1) if queued and new.queue == "first" else 0
     row = {
@@ -91,6 +98,7 @@ def _insert(
         "metadata": json(new.metadata),
         "settings": json(new.settings),
         "deadline_s": new.deadline_s,
+        "routed_to": new.routed_to,
     }
     connection.execute(sql.INSERT, row)
     parts = new.message.parts if new.message else ()

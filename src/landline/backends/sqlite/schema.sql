@@ -141,6 +141,7 @@ CREATE TABLE runs (
     spent_s FLOAT NOT NULL,
     needs_context BOOLEAN NOT NULL,
     cancel_by TEXT,
+    routed_to TEXT,
     PRIMARY KEY (n),
     FOREIGN KEY(thread_id) REFERENCES threads (id) ON DELETE CASCADE,
     UNIQUE (id)

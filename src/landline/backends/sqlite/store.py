@@ -40,6 +40,7 @@ from landline.ports.store import (
     Appended,
     Cancelled,
     Claim,
+    IdempotencyKey,
     MessageQuery,
     NewFile,
     NewThread,
@@ -150,6 +151,9 @@ class SqliteStore:
 
     async def accept(self, caller: Caller, run: AcceptRun) -> Accepted:
         return await self._writer.run(lambda c: runs.accept(c, caller, run), durable=True)
+
+    async def made_run(self, caller: Caller, key: IdempotencyKey) -> Run | None:
+        return await self._readers.run(lambda c: runs.made_run(c, caller, key))
 
     async def get_run(self, caller: Caller, run_id: str) -> Run:
         return await self._readers.run(lambda c: runs.get_run(c, caller, run_id))

@@ -5,6 +5,7 @@ from typing import Any, Final, cast
 from landline.faces.native.wire import (
     MAX_INPUT_CHARS,
     AnswersBody,
+    FanoutBody,
     FileInput,
     ImageInput,
     PatchThreadBody,
@@ -19,7 +20,7 @@ from landline.ports.runs import StartRun
 from landline.ports.store import IdempotencyKey, ThreadPatch
 from landline.web.strict_json import canonical
 
-__all__ = ["answers", "cursor", "idempotency", "patch", "start"]
+__all__ = ["answers", "cursor", "fanout", "idempotency", "patch", "start"]
 
 _HOW_NOT_WHAT: Final = frozenset({"mode", "on_disconnect"})
 """Fields that say how to read the answer: a repeat may ask for another way (clarification 10)."""
@@ -53,6 +54,25 @@ def start(
         deadline_s=body.deadline_s,
         idempotency=key,
     )
+
+
+def fanout(body: FanoutBody) -> list[StartRun]:
+    """Return the runs that `body` asks for, in the order of its agents."""
+    given = _parts(body.input)
+    settings = body.settings.model_dump(exclude_none=True) if body.settings else {}
+    return [
+        StartRun(
+            input=given,
+            agent=agent,
+            title=body.title,
+            settings=settings,
+            metadata=body.metadata or {},
+            context=body.context,
+            has_context=body.context is not None,
+            deadline_s=body.deadline_s,
+        )
+        for agent in body.agents
+    ]
 
 
 def answers(body: AnswersBody) -> list[Answer]:

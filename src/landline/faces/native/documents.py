@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model
 
-from landline.model import agents, events, files, messages, runs, threads
+from landline.model import agents, errors, events, files, messages, runs, threads
 from landline.web.problems import Problem
 from landline.web.schema import mirror, tagged
 
@@ -28,6 +28,7 @@ RUN: Final[dict[str, Any]] = {
     "id": ID, "thread_id": ID, "agent": "notes", "status": "completed", "created_at": AT, "output": "Milk and bread.",
     "message_id": ID, "model": "scripted", "usage": {"input_tokens": 12, "output_tokens": 4, "total_tokens": 16},
     "error": None, "questions": [], "attempt": 1, "started_at": AT, "ended_at": AT, "metadata": {},
+    "routed_to": None,
 }  # fmt: skip
 QUESTION: Final[dict[str, Any]] = {
     "question_id": ID, "kind": "approval", "prompt": "Delete the note “milk”?", "tool": "delete_note",
@@ -87,6 +88,14 @@ def shape(name: str) -> type[BaseModel]:
             return create_model(name, __base__=shape("Thread"), **fields)
         case "AnsweredQuestions":
             return _made(name, questions=(list[shape("Question")], ...))
+        case "Fanout":
+            part = _made(
+                "FanoutOutcome",
+                agent=(str, ...),
+                run=(shape("Run") | None, None),
+                error=(shape("ErrorInfo") | None, None),
+            )
+            return _made(name, items=(list[part], ...))
         case _ if name.endswith("Page"):
             return _made(name, items=(list[shape(name[:-4])], ...), next_cursor=(str | None, None))
         case _:
@@ -95,6 +104,7 @@ def shape(name: str) -> type[BaseModel]:
 
 _STRUCTS: Final = {
     "AgentInfo": agents.AgentInfo,
+    "ErrorInfo": errors.ErrorInfo,
     "FileInfo": files.FileInfo,
     "Problem": Problem,
     "Question": runs.Question,

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket
 
 from landline.faces.native.agents import AgentRoutes
+from landline.faces.native.fanout import FanoutRoutes
 from landline.faces.native.files import FileRoutes
 from landline.faces.native.health import HealthRoutes
 from landline.faces.native.pages import PageRoutes
@@ -34,6 +35,8 @@ def face(ports: FacePorts, *, pages: bool = True) -> APIRouter:
     add_routes(router, ThreadRoutes(ports).routes(), tag="threads")
     add_routes(router, QuestionRoutes(ports).routes(), tag="approvals")
     add_routes(router, FileRoutes(ports).routes(), tag="files")
+    if ports.fanout is not None:
+        add_routes(router, FanoutRoutes(ports, ports.fanout).routes(), tag="runs")
     if ports.health is not None:
         add_routes(router, HealthRoutes(ports.health, ports.door).routes(), tag="health")
     if pages:

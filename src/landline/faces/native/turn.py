@@ -22,7 +22,7 @@ from landline.web.face import FacePorts
 from landline.web.sse import EventStream, frames
 from landline.web.waiting import until_gone
 
-__all__ = ["PREFIX", "follow_stream", "location", "respond_to_start", "with_context"]
+__all__ = ["PREFIX", "follow_stream", "location", "respond_to_start", "to_the_end", "with_context"]
 
 PREFIX = "/api/v1"
 
@@ -103,7 +103,7 @@ async def _wait(
     headers: dict[str, str],
     cancels: bool,
 ) -> Response:
-    follows = _to_the_end(ports, caller, run_id)
+    follows = to_the_end(ports, caller, run_id)
     match await until_gone(follows, receive=request.receive, drain=ports.door.drain):
         case "gone":
             if cancels:
@@ -117,6 +117,7 @@ async def _wait(
             return json_response(await ports.runs.get(caller, run_id), headers=headers)
 
 
-async def _to_the_end(ports: FacePorts, caller: Caller, run_id: str) -> None:
+async def to_the_end(ports: FacePorts, caller: Caller, run_id: str) -> None:
+    """Return when the run has ended or waits for a human."""
     async for _ in ports.runs.follow(caller, run_id):
         pass

@@ -14,6 +14,7 @@ __all__ = [
     "AnswersBody",
     "Body",
     "CreateThreadBody",
+    "FanoutBody",
     "FileInput",
     "ForkBody",
     "ImageInput",
@@ -51,6 +52,8 @@ Id = Annotated[str, Field(min_length=1, max_length=64)]
 Name = Annotated[str, Field(min_length=1, max_length=128)]
 Title = Annotated[str, Field(min_length=1, max_length=300)]
 Text = Annotated[str, Field(min_length=1, max_length=MAX_INPUT_CHARS)]
+
+Deadline = Annotated[float, Field(gt=0, le=MAX_DEADLINE_S, allow_inf_nan=False)]
 
 
 class Body(BaseModel):
@@ -107,7 +110,7 @@ class RunFields(Body):
     context: Annotated[Any, AfterValidator(_bounded)] = None
     settings: SettingsBody | None = None
     on_busy: Literal["reject", "queue", "interrupt", "steer"] = "reject"
-    deadline_s: Annotated[float, Field(gt=0, le=MAX_DEADLINE_S, allow_inf_nan=False)] | None = None
+    deadline_s: Deadline | None = None
     metadata: Metadata | None = None
 
 
@@ -123,7 +126,7 @@ class StartOnThreadBody(RunFields):
 
 
 class StartBody(StartOnThreadBody):
-    """A turn on a thread, or, without one, on a thread that is made for it."""
+    """A turn on a thread, or, without one, on a thread that is made for it. The agent `auto` lets the router choose."""
 
     model_config = ConfigDict(
         json_schema_extra={"examples": [{"agent": "notes", "input": "What is on my list?", "mode": "wait"}]},
@@ -131,6 +134,24 @@ class StartBody(StartOnThreadBody):
 
     thread_id: Id | None = Field(None, validation_alias=AliasChoices("thread_id", "thread"))
     title: Title | None = None
+
+
+class FanoutBody(Body):
+    """One input for several agents; each answers in a run and a thread of its own, all at once."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"agents": ["notes", "bank_support"], "input": "What can you do?"}]},
+    )
+
+    agents: Annotated[list[Name], Field(min_length=1, max_length=16)]
+    input: Text | Parts
+    mode: Literal["wait", "background"] = "wait"
+    title: Title | None = None
+    context: Annotated[Any, AfterValidator(_bounded)] = None
+    settings: SettingsBody | None = None
+    deadline_s: Deadline | None = None
+    metadata: Metadata | None = None
+    on_disconnect: Literal["continue", "cancel"] = "continue"
 
 
 class CreateThreadBody(Body):

@@ -1,6 +1,7 @@
 """Runs: accepting, one at a time per thread, waiting lines, idempotency, listing, cancelling."""
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 
@@ -52,6 +53,35 @@ class RunPromises:
         assert events == list(accepted.events)
         assert [(event.seq, event.type) for event in events] == [(1, "run.created")]
         assert [row.id for row in await store.branch(ALICE, thread.id, None)] == [message.id]
+
+    @pytest.mark.contract("RUN-1")
+    async def test_a_routed_run_says_so_wherever_it_is_read(self, store: Store) -> None:
+        thread = await new_thread(store)
+        key = IdempotencyKey(key="k", route="POST /runs", body_hash="h")
+        first = await start(store, thread.id, routed_to="notes", idempotency=key)
+        queued = await start(store, thread.id, queue="last", routed_to="notes")
+        assert (await start(store, thread.id, routed_to="bank", idempotency=key)).run.routed_to == "notes"
+        assert first.claim is not None
+        promoted = (await Pen(store, first.claim).complete()).promoted
+        assert promoted is not None
+        assert (promoted.run.id, promoted.run.routed_to) == (queued.run.id, "notes")
+        for run in (first.run, await store.get_run(ALICE, first.run.id), queued.run):
+            assert run.routed_to == "notes"
+        plain = await start(store, (await new_thread(store)).id)
+        assert plain.run.routed_to is (await store.get_run(ALICE, plain.run.id)).routed_to is None
+
+    @pytest.mark.contract("RUN-7", "THR-2")
+    async def test_what_a_key_made_is_found_without_making_it_again(self, store: Store) -> None:
+        thread = await new_thread(store)
+        key = IdempotencyKey(key="k", route="POST /runs", body_hash="h")
+        assert await store.made_run(ALICE, key) is None
+        run = (await start(store, thread.id, idempotency=key)).run
+        assert await store.made_run(ALICE, key) == run
+        assert await store.made_run(BOB, key) is None
+        assert await store.made_run(ALICE, replace(key, route="POST /fanout")) is None
+        with pytest.raises(Invalid) as refusal:
+            await store.made_run(ALICE, replace(key, body_hash="other"))
+        assert code_of(refusal) == "idempotency_key_reused"
 
     @pytest.mark.contract("RUN-1")
     async def test_a_run_can_make_its_own_thread(self, store: Store) -> None:

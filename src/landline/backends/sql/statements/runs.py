@@ -5,7 +5,7 @@
 from landline.backends.sql.statements import owned
 
 COLUMNS = """r.n, r.id, r.thread_id, r.agent, r.status, r.created_at, r.output, r.message_id, r.model, r.usage,
-    r.error, r.attempt, r.started_at, r.ended_at, r.metadata"""
+    r.error, r.attempt, r.started_at, r.ended_at, r.metadata, r.routed_to"""
 
 _CLAIM_COLUMNS = f"""{COLUMNS}, r.tenant, r.user_id, r.epoch, r.owner, r.input, r.parent_id, r.tail_id, r.settings,
     r.deadline_s, r.spent_s, r.needs_context, r.cancel_by, r.attempts_without_progress,
@@ -13,9 +13,10 @@ _CLAIM_COLUMNS = f"""{COLUMNS}, r.tenant, r.user_id, r.epoch, r.owner, r.input, 
 
 INSERT = """
 INSERT INTO runs (id, thread_id, tenant, user_id, agent, status, epoch, owner, attempt, attempts_without_progress,
-    rank, created_at, input, parent_id, tail_id, metadata, settings, deadline_s, spent_s, needs_context)
+    rank, created_at, input, parent_id, tail_id, metadata, settings, deadline_s, spent_s, needs_context,
+    routed_to)
 VALUES (:id, :thread_id, :tenant, :user, :agent, :status, :epoch, :owner, 1, 0, :rank, :at, :input, :parent_id,
-    :tail_id, :metadata, :settings, :deadline_s, 0, :needs_context)
+    :tail_id, :metadata, :settings, :deadline_s, 0, :needs_context, :routed_to)
 """
 
 GET = f"SELECT {COLUMNS} FROM runs r WHERE r.id = :id AND {owned('r')}"

@@ -49,9 +49,20 @@ async def hold(run: PlainRun) -> None:
     await asyncio.Event().wait()
 
 
+async def listener(run: PlainRun) -> None:
+    """Say what it is told meanwhile, until it is told to stop."""
+    heard: list[str] = []
+    while "stop" not in heard:
+        for text in await run.inputs():
+            heard.append(text)
+            await run.text(f"[{text}]")
+        await asyncio.sleep(0.02)
+
+
 agents = [
     landline.agent(echo, name="echo"),
     landline.agent(words, name="words"),
     landline.agent(eraser, name="eraser", tools=POLICIES),
     landline.agent(hold, name="hold"),
+    landline.agent(listener, name="listener"),
 ]

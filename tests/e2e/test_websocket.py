@@ -204,3 +204,31 @@ async def test_a_stop_closes_sockets_with_a_code_that_says_come_back(serve: Serv
         assert closed.value.rcvd is not None
         assert closed.value.rcvd.code in (1001, 1012)
         assert await stopping == 0
+
+
+@pytest.mark.contract("WIRE-5", "RUN-6", "EVT-6")
+async def test_a_run_is_steered_over_the_socket_and_a_kill_loses_no_input(serve: Serve) -> None:
+    server = serve()
+    await server.start()
+    async with open_socket(_url(server)) as raw:
+        socket = Socket(raw)
+        ack = await socket.say("start", agent="listener", input="go", subscribe=True)
+        run_id = ack["run_id"]
+        steered = await socket.say("steer", run_id=run_id, input="left")
+        assert (steered["type"], steered["run_id"]) == ("ack", run_id), steered
+        await socket.until("text.delta")
+        assert (await socket.say("steer", run_id=run_id, input="right"))["type"] == "ack"
+    server.process.kill()  # acked is on the disk, whether or not it was taken
+    await server.start()
+    async with open_socket(_url(server)) as raw:
+        socket = Socket(raw)
+        assert (await socket.say("steer", run_id=run_id, input="stop"))["type"] == "ack"
+        log = await server.ended(run_id)
+        assert (await socket.say("steer", run_id=run_id, input="late"))["code"] == "run_ended"
+    check_stream(log)
+    assert log[-1]["output"] == "[left][right][stop]"
+    given = [event for event in log if event["type"] == "input.received"]
+    assert [event["input"][0]["text"] for event in given] == ["left", "right", "stop"]
+    messages = await server.items(f"/threads/{log[0]['thread_id']}/messages")
+    assert [m["content"] for m in messages if m["role"] == "user"] == ["go", "left", "right", "stop"]
+    assert {m["id"] for m in messages} >= {event["message_id"] for event in given}

@@ -5,6 +5,7 @@ import json
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
 from starlette.requests import Request
 from websockets.asyncio.client import ClientConnection, connect
@@ -132,7 +133,11 @@ async def test_cancel_and_steer(socket: ClientConnection, world: World) -> None:
     world.finish = False
     run_id = (await ask(socket, op="start", ref=1, input="a"))["run_id"]
     await ask(socket, op="steer", ref=2, run_id=run_id, input="more")
-    assert world.started[-1].on_busy == "steer"
+    assert (world.started[-1].on_busy, world.started[-1].agent) == ("steer", "notes")
+    ahead = world.run_rows[run_id]
+    world.run_rows[run_id] = msgspec.structs.replace(ahead, status="queued")
+    assert (await ask(socket, op="steer", ref=5, run_id=run_id, input="more"))["code"] == "run_queued"
+    world.run_rows[run_id] = ahead
     ack = await ask(socket, op="cancel", ref=3, run_id=run_id)
     assert ack["run"]["status"] == "cancelled"
     assert (await ask(socket, op="steer", ref=4, run_id=run_id, input="more"))["code"] == "run_ended"

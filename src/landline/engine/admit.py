@@ -20,7 +20,7 @@ from landline.ports.routing import AUTO
 from landline.ports.runs import Files, HeldContext, StartRun
 from landline.ports.store import AcceptRun, NewMessage, NewThread, Store
 
-__all__ = ["Admission"]
+__all__ = ["Admission", "check_abilities"]
 
 TITLE_CHARS = 80
 
@@ -47,7 +47,7 @@ class Admission:
         routed_to = await self._route(caller, request) if request.agent == AUTO else None
         agent = routed_to or await self._agent(caller, request)
         spec, _, info = self._registry.runnable(caller, agent)
-        _check_abilities(request, spec, info)
+        check_abilities(request, spec, info)
         await self._check_input(caller, request)
         return self._accept(request, agent, routed_to)
 
@@ -126,7 +126,7 @@ class Admission:
         )
 
 
-def _check_abilities(request: StartRun, spec: AgentSpec, info: AgentInfo) -> None:
+def check_abilities(request: StartRun, spec: AgentSpec, info: AgentInfo) -> None:
     """Refuse what this agent cannot do: an option that is accepted must work."""
     if request.on_busy == "steer" and "steer" not in info.capabilities:
         raise Unsupported(

@@ -13,6 +13,7 @@ from landline.engine.loop import Bells, Tasks
 from landline.engine.recover import Recovery
 from landline.engine.registry import Registry
 from landline.engine.runs import EngineRuns
+from landline.engine.steer import Steering
 from landline.engine.threads import EngineFiles, EngineQuestions, EngineThreads
 from landline.model.errors import StorageFailed
 from landline.model.ids import new_id
@@ -67,6 +68,7 @@ class Core:
             store=store,
             admission=admission,
             driver=driver,
+            steering=Steering(store=store, driver=driver, registry=registry),
             log=log,
             bells=bells,
             clock=clock,

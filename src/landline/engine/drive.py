@@ -15,7 +15,7 @@ from typing import Any
 from landline.engine.deadlines import watch
 from landline.engine.fold import Fold
 from landline.engine.history import History
-from landline.engine.line import RunLine
+from landline.engine.line import RunLine, taken_of
 from landline.engine.log import Fenced, Log
 from landline.engine.loop import Bells, Tasks
 from landline.engine.registry import Registry
@@ -116,9 +116,17 @@ class Driver:
         """Stop a live run and return when it has ended; one that is not live here is left alone."""
         await self._stop(run_id, why="cancel", by=by)
 
+    def live(self, run_id: str) -> Segment | None:
+        """Return the segment of a run that is driven here."""
+        return self._segments.get(run_id, (None,))[0]
+
+    def let_go(self) -> None:
+        """Treat every cancelled task as a process that ends; what `leave` and tests of crashes begin with."""
+        self._leaving = True
+
     async def leave(self) -> None:
         """Let go of all live runs without ending them: the next start takes them up (REL-4)."""
-        self._leaving = True
+        self.let_go()
         tasks = [task for _, task in self._segments.values()]
         for segment, task in list(self._segments.values()):
             if segment.stoppable and not segment.closing:
@@ -127,10 +135,6 @@ class Driver:
             await asyncio.wait(tasks, timeout=STOP_S)
         for run_id in list(self._contexts):
             await self.drop_context(run_id)
-
-    def let_go(self) -> None:
-        """Treat every cancelled task as a process that ends; what `leave` and tests of crashes begin with."""
-        self._leaving = True
 
     async def _stop(self, run_id: str, *, why: str, by: str) -> None:
         stranded = self._stranded.pop(run_id, None)
@@ -163,11 +167,14 @@ class Driver:
         finally:
             self._forget(segment)
             await self.drop_context(run_id)
+            for _, context in segment.given.values():
+                await release(context)
 
     def _forget(self, segment: Segment) -> None:
         segment.run_log.close()
+        segment.begun.set()
         segment.closed.set()
-        if self._segments.get(segment.claim.run.id, (None,))[0] is segment:
+        if self.live(segment.claim.run.id) is segment:
             del self._segments[segment.claim.run.id]
 
     async def _outcome(self, segment: Segment) -> Ending | None:
@@ -229,12 +236,16 @@ class Driver:
             self._forget(segment)
 
     async def _settle(self, segment: Segment, ending: Ending) -> None:
+        claim = segment.claim
+        if segment.line is None and segment.fold.inputs:  # it ends before its journal was read
+            segment.taken = taken_of(await self._store.records(claim.caller, claim.run.id))
         try:
             appended = await ending()
         except Exception as error:  # noqa: BLE001 - an answer that cannot be stored must still end its run
             appended = await self._failing(segment, error, keep=False)()
         if segment.rows:
             self._history.extend(segment.claim.run.thread_id, segment.claim.parent_id, segment.spoken())
+        self._contexts |= segment.left
         if appended.promoted is not None:
             self._bells.ring(appended.promoted.run.id)
             self.launch(appended.promoted)
@@ -266,6 +277,7 @@ class Driver:
             segment.stop = "leave"
             raise asyncio.CancelledError from None
         segment.line = line = await self._line(segment, adapter)
+        segment.begun.set()
         call_off = self._watch(segment, spec)
         try:
             return await self._pull(line, adapter, await self._turn(segment, spec))

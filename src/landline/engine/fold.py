@@ -4,14 +4,15 @@ The driver folds as it goes, and recovery folds the stored log again: both end i
 taken up again knows exactly what its readers were told.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from landline.model.errors import ErrorInfo
 from landline.model.events import (
     Event,
     FileAdded,
+    InputReceived,
     MessageCompleted,
     MessageRetracted,
     MessageStarted,
@@ -38,6 +39,7 @@ from landline.model.messages import (
     TextPart,
     ToolCallPart,
     ToolResultPart,
+    text_of,
 )
 from landline.model.runs import Usage
 from landline.ports.store import NewMessage
@@ -94,6 +96,9 @@ class Fold:
     def __init__(self, events: Iterable[Stamped] = ()) -> None:
         self.messages: dict[str, MessageState] = {}
         self.tools: dict[str, ToolState] = {}
+        self.inputs: dict[str, Sequence[Part]] = {}
+        """What the user gave the running turn, by message id, in order."""
+        self._order: list[str] = []
         self.usage = Usage()
         self.attempt = 0
         self.last_type: str | None = None
@@ -118,6 +123,10 @@ class Fold:
             case MessageStarted(message_id=id_, role=role):
                 self.messages[id_] = MessageState(id=id_, role=role, before=self._loose)
                 self._loose = []
+                self._order.append(id_)
+            case InputReceived(message_id=id_, input=parts):
+                self.inputs[id_] = parts
+                self._order.append(id_)
             case MessageCompleted(message_id=id_, text=text):
                 message = self.messages[id_]
                 message.complete, message.final_text = True, text
@@ -181,18 +190,37 @@ class Fold:
         """Whether tools ran after the last message, so that one more message is needed to hold them."""
         return bool(self._loose)
 
-    def rows(self, *, at: str, native: Native | None, mark: str | None) -> list[NewMessage]:
-        """Return the messages as rows: `native` goes with the last, `mark` (stopped, incomplete) on an open one."""
-        messages = list(self.messages.values())
-        return [
-            NewMessage(
-                id=message.id,
-                role=message.role,
-                content=message.text,
-                parts=message.parts(),
-                at=at,
-                metadata={mark: True} if mark and not message.complete else {},
-                native=native if message is messages[-1] else None,
-            )
-            for message in messages
+    def rows(
+        self, *, at: str, native: Native | None, mark: str | None, taken: Collection[str] = ()
+    ) -> list[NewMessage]:
+        """Return the messages as rows, and the input that was `taken` where it came.
+
+        `native` goes with the last, `mark` (stopped, incomplete) on an open one.
+        """
+        rows = [
+            self._message_row(self.messages[id_], at, mark)
+            if id_ in self.messages
+            else self.input_row(id_, at=at)
+            for id_ in self._order
+            if id_ in self.messages or id_ in taken
         ]
+        if rows and native is not None:
+            rows[-1] = replace(rows[-1], native=native)
+        return rows
+
+    @staticmethod
+    def _message_row(message: MessageState, at: str, mark: str | None) -> NewMessage:
+        metadata = {mark: True} if mark and not message.complete else {}
+        return NewMessage(
+            id=message.id,
+            role=message.role,
+            content=message.text,
+            parts=message.parts(),
+            at=at,
+            metadata=metadata,
+        )
+
+    def input_row(self, message_id: str, *, at: str) -> NewMessage:
+        """Return the row of what the user gave the running turn."""
+        parts = tuple(self.inputs[message_id])
+        return NewMessage(id=message_id, role="user", content=text_of(parts), parts=parts, at=at)

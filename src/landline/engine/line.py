@@ -6,7 +6,7 @@ stored in an earlier segment is given back instead of being done again.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import Any
@@ -19,6 +19,7 @@ from landline.model.callers import Caller
 from landline.model.errors import ErrorInfo
 from landline.model.events import Event, QuestionAsked, ToolCalled, ToolCompleted, ToolFailed, mended
 from landline.model.ids import new_id
+from landline.model.messages import Part
 from landline.model.runs import Answer, Question
 from landline.model.times import iso
 from landline.ports.adapter import Ask, OutcomeUnknown, Suspended, ToolCall, ToolRaised
@@ -26,9 +27,18 @@ from landline.ports.clock import Clock
 from landline.ports.runs import Files
 from landline.ports.store import NewQuestion, Settled, Store
 
-__all__ = ["RunLine"]
+__all__ = ["RunLine", "taken_of"]
 
 logger = logging.getLogger(__name__)
+
+INPUT = "input:"
+"""Records under this say which input was taken at which look."""
+
+
+def taken_of(records: Mapping[str, bytes]) -> set[str]:
+    """Return the ids of the messages that earlier segments took in."""
+    places = [value for key, value in records.items() if key.startswith(INPUT)]
+    return {id_ for ids in places for id_ in msgspec.json.decode(ids, type=list[str])}
 
 
 class RunLine:
@@ -55,6 +65,7 @@ class RunLine:
         self._records, self._answers = dict(records), answers
         self._caller, self._files, self._store, self._tasks = caller, files, store, tasks
         self._inherited = {call_id for call_id, tool in run_log.fold.tools.items() if not tool.done}
+        self.taken = taken_of(records)
         self._replayable = [message.id for message in run_log.fold.messages.values()]
 
     @property
@@ -200,6 +211,22 @@ class RunLine:
             return None
         message = self._fold.messages[self._replayable[ordinal]]
         return message.id, message.text, message.complete
+
+    @property
+    def new_input(self) -> bool:
+        """Whether input waits to be taken."""
+        return len(self.taken) < len(self._fold.inputs)
+
+    def take_input(self, key: str) -> list[Sequence[Part]]:
+        """Return the input since the last look; see the port."""
+        place = INPUT + key
+        if (before := self._records.get(place)) is None:
+            ids = [id_ for id_ in self._fold.inputs if id_ not in self.taken]
+            self.taken.update(ids)
+            self.record(place, msgspec.json.encode(ids))
+        else:
+            ids = msgspec.json.decode(before, type=list[str])
+        return [self._fold.inputs[id_] for id_ in ids]
 
     def finishing(self, call_id: str) -> Callable[[bool], None]:
         """Note a call whose thread cannot be stopped; its late end goes to the side table, never to the log."""

@@ -9,6 +9,7 @@ is why nothing can be delivered out of order or twice.
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from landline.engine.fold import Fold
 from landline.engine.loop import Bells, Tasks
@@ -27,7 +28,17 @@ from landline.model.events import (
 from landline.model.runs import Usage
 from landline.model.times import iso
 from landline.ports.clock import Clock
-from landline.ports.store import Append, Appended, Claim, NewMessage, NewQuestion, Settle, Store
+from landline.ports.store import (
+    AcceptRun,
+    Append,
+    Appended,
+    Claim,
+    IdempotencyKey,
+    NewMessage,
+    NewQuestion,
+    Settle,
+    Store,
+)
 
 __all__ = ["Fenced", "Log", "RunLog"]
 
@@ -86,10 +97,11 @@ class RunLog:
         self._pending_bytes = 0
         self._records: list[tuple[str, bytes]] = []
         self._questions: list[NewQuestion] = []
+        self._keys: list[IdempotencyKey] = []
         self._progress = False
         self._durable = False
         self._started_at: str | None = None
-        self._final: tuple[Settle, Sequence[NewMessage], Usage, str | None, float] | None = None
+        self._final: dict[str, Any] = {}
         self._waiters: list[asyncio.Future[Appended]] = []
 
     def add(self, event: Event) -> None:
@@ -127,6 +139,10 @@ class RunLog:
         self._questions.append(question)
         self._durable = True
 
+    def keep(self, key: IdempotencyKey) -> None:
+        """Keep a request's key with the next batch: a repeat finds this run."""
+        self._keys.append(key)
+
     def started(self, at: str) -> None:
         """Note when the run first began, with the next batch."""
         self._started_at = at
@@ -154,9 +170,17 @@ class RunLog:
         usage: Usage,
         model: str | None,
         spent_s: float,
+        queued: Sequence[AcceptRun] = (),
     ) -> Appended:
         """Write the end of the segment with everything added so far, on disk, and close."""
-        self._final = (settle, messages, usage, model, spent_s)
+        self._final = {
+            "settle": settle,
+            "messages": messages,
+            "usage": usage,
+            "model": model,
+            "spent_s": spent_s,
+            "queued": queued,
+        }
         self._durable = True
         return await self._wait()
 
@@ -181,7 +205,7 @@ class RunLog:
             Stamped(seq, self.run_id, self.thread_id, at, event.type, encode(event) if body is None else body)
             for seq, (event, body) in enumerate(self._pending, start=self.written + 1)
         ]
-        final = self._final
+        final = self._final or {"spent_s": self._spent_so_far()}
         batch = Append(
             caller=self.caller,
             run_id=self.run_id,
@@ -193,15 +217,12 @@ class RunLog:
             records=self._records,
             questions=self._questions,
             progress=self._progress,
-            settle=final[0] if final else None,
-            messages=final[1] if final else (),
-            usage=final[2] if final else None,
-            model=final[3] if final else None,
-            spent_s=final[4] if final else self._spent_so_far(),
+            keys=self._keys,
+            **final,
         )
         waiters, self._waiters = self._waiters, []
         self._pending, self._records, self._questions, self._pending_bytes = [], [], [], 0
-        self._durable, self._progress, self._started_at, self._final = False, False, None, None
+        self._durable, self._progress, self._started_at, self._final, self._keys = False, False, None, {}, []
         return batch, waiters
 
     def _spent_so_far(self) -> float | None:

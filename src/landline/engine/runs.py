@@ -3,13 +3,15 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 from landline.engine.admit import Admission
 from landline.engine.drive import Driver, release
 from landline.engine.log import Log
 from landline.engine.loop import Bells, Tasks
+from landline.engine.steer import Steering
 from landline.model.callers import Caller
-from landline.model.errors import Gone, LandlineError, NotFound
+from landline.model.errors import Busy, Gone, LandlineError, NotFound
 from landline.model.events import Stamped
 from landline.model.runs import TERMINAL, Answer, Run
 from landline.model.threads import Page
@@ -34,13 +36,14 @@ class EngineRuns:
         store: Store,
         admission: Admission,
         driver: Driver,
+        steering: Steering,
         log: Log,
         bells: Bells,
         clock: Clock,
         tasks: Tasks,
         owner: str,
     ) -> None:
-        self._tasks = tasks
+        self._tasks, self._steering = tasks, steering
         self._store, self._admission, self._driver = store, admission, driver
         self._log, self._bells, self._clock, self._owner = log, bells, clock, owner
 
@@ -83,6 +86,12 @@ class EngineRuns:
         """Store what was admitted, and begin to drive it."""
         try:
             accepted = await self._store.accept(caller, accept)
+        except Busy as busy:
+            if request.on_busy == "steer":
+                again = partial(self.accept, caller, request, accept)
+                return await self._steering.steer(caller, request, accept, busy.active_run_id, again=again)
+            await release(request.context)
+            raise
         except BaseException:  # whatever the host opened for the run is closed
             await release(request.context)
             raise

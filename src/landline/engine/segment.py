@@ -6,6 +6,7 @@ A segment ends in exactly one of: completed, failed, cancelled, waiting, or left
 import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from landline.engine.fold import Fold
 from landline.engine.line import RunLine
@@ -26,7 +27,7 @@ from landline.model.messages import Message, Native, text_of
 from landline.model.times import iso
 from landline.ports.adapter import Finished
 from landline.ports.clock import Clock
-from landline.ports.store import Appended, Claim, NewMessage, Settle
+from landline.ports.store import AcceptRun, Appended, Claim, NewMessage, Settle
 
 __all__ = ["Segment"]
 
@@ -45,8 +46,17 @@ class Segment:
     stoppable: bool = False
     closing: bool = False
     closed: asyncio.Event = field(default_factory=asyncio.Event)
+    begun: asyncio.Event = field(default_factory=asyncio.Event)
     model: str | None = None
     rows: Sequence[NewMessage] = ()
+    keys: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
+    """Keys that came with input to this segment, and the fingerprints of their bodies."""
+    given: dict[str, tuple[str, Any]] = field(default_factory=dict[str, tuple[str, Any]])
+    """Of input that came to this segment, by message id: the run it becomes if it is not taken, with its context."""
+    taken: set[str] = field(default_factory=set[str])
+    """The input that the agent took, while there is no line to ask."""
+    left: dict[str, Any] = field(default_factory=dict[str, Any])
+    """Contexts for the runs that input became because it was not taken."""
 
     @property
     def spent_s(self) -> float:
@@ -120,14 +130,42 @@ class Segment:
         keep: bool = True,
     ) -> Appended:
         """Write the last event with the rows; these are made first, so that an end is never added twice."""
+        queued: list[AcceptRun] = []
         if settle.status != "waiting":
-            self.rows = self.fold.rows(at=settle.at, native=native, mark=mark) if keep else ()
+            taken = self.line.taken if self.line else self.taken
+            queued = [self._left(id_, settle.at) for id_ in self.fold.inputs if id_ not in taken]
+            self.rows = self.fold.rows(at=settle.at, native=native, mark=mark, taken=taken) if keep else ()
         self._add(ended)
         appended = await self.run_log.settle(
-            settle, messages=self.rows, usage=self.fold.usage, model=self.model, spent_s=self.spent_s
+            settle,
+            messages=self.rows,
+            usage=self.fold.usage,
+            model=self.model,
+            spent_s=self.spent_s,
+            queued=queued,
         )
         self.run_log.close()
+        for run in queued:
+            _, context = self.given.pop(run.message.id) if run.message else ("", None)
+            if context is not None:
+                self.left[run.run_id] = context
         return appended
+
+    def _left(self, message_id: str, at: str) -> AcceptRun:
+        """Return the run that input becomes when this one ends without it: like this one, below what it said."""
+        claim = self.claim
+        run_id, context = self.given.setdefault(message_id, (new_id(), None))
+        return AcceptRun(
+            run_id=run_id,
+            thread_id=claim.run.thread_id,
+            agent=claim.run.agent,
+            at=at,
+            owner="",  # whoever begins it
+            message=self.fold.input_row(message_id, at=at),
+            settings=claim.settings,
+            deadline_s=claim.deadline_s,
+            needs_context=claim.needs_context or context is not None,
+        )
 
     def spoken(self) -> list[Message]:
         """Return this turn's rows as messages, the input's first, for the warm history."""

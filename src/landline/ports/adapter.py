@@ -190,6 +190,19 @@ class Line(Protocol):
         """Return (message id, text so far, complete) of the assistant message number `ordinal` (from 0) that counts."""
         ...
 
+    @property
+    def new_input(self) -> bool:
+        """Whether the user gave the running turn more input that was not taken yet (RUN-6)."""
+        ...
+
+    def take_input(self, key: str) -> list[Sequence[Part]]:
+        """Return the input that came since the last look, in order; what was taken under `key` before, if it was.
+
+        `key` is unique in the run and the same when the run is taken up again: each look, also one that finds nothing,
+        gives the same again. Input that is never taken becomes the thread's next run.
+        """
+        ...
+
     def finishing(self, call_id: str) -> Callable[[bool], None]:
         """Say that the call's code runs in a thread that cannot be stopped (RUN-5).
 

@@ -204,7 +204,9 @@ class Append:
     """Events of one run to write, with all that belongs in the same transaction.
 
     Nothing of it is written unless the run is `running` under this `epoch` and is the caller's (REL-2). `durable`:
-    it is on disk before `append` returns. `spent_s` is the running time so far, without waiting (RUN-10).
+    it is on disk before `append` returns. `spent_s` is the running time so far, without waiting (RUN-10). `keys` came with
+    input to this run: a repeat finds it. `queued`, with a terminal `settle`, are runs of its thread that go before all
+    others in the queue, in this order.
     """
 
     caller: Caller
@@ -222,6 +224,8 @@ class Append:
     spent_s: float | None = None
     progress: bool = False
     settle: Settle | None = None
+    keys: Sequence[IdempotencyKey] = ()
+    queued: Sequence[AcceptRun] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -230,7 +234,6 @@ class Appended:
 
     fenced: bool = False
     promoted: Claim | None = None
-    promoted_events: Sequence[Stamped] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

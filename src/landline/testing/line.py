@@ -18,6 +18,7 @@ from landline.model.callers import LOCAL, Caller
 from landline.model.errors import ErrorInfo, NotFound
 from landline.model.events import (
     Event,
+    InputReceived,
     MessageCompleted,
     MessageRetracted,
     MessageStarted,
@@ -189,6 +190,32 @@ class MemoryLine:
     def emitted_text(self, ordinal: int) -> tuple[str, str, bool] | None:
         """Return the message number `ordinal` that an earlier segment began."""
         return self._replayable[ordinal] if ordinal < len(self._replayable) else None
+
+    @property
+    def new_input(self) -> bool:
+        """Whether input waits to be taken."""
+        return len(self._taken()) < len(self.of(InputReceived))
+
+    def take_input(self, key: str) -> list[Sequence[Part]]:
+        """Return the input since the last look; see the port."""
+        given: dict[str, Sequence[Part]] = {event.message_id: event.input for event in self.of(InputReceived)}
+        before = self.recorded(f"input:{key}")
+        if before is None:
+            ids = [id_ for id_ in given if id_ not in self._taken()]
+            self.record(f"input:{key}", encode(ids))
+        else:
+            ids = msgspec.json.decode(before, type=list[str])
+        return [given[id_] for id_ in ids]
+
+    def _taken(self) -> set[str]:
+        records = {**self.records, **self._unstored}
+        places = [value for key, value in records.items() if key.startswith("input:")]
+        return {id_ for ids in places for id_ in msgspec.json.decode(ids, type=list[str])}
+
+    def give(self, text: str | Sequence[Part]) -> None:
+        """Give the running turn more input, as a user who steers does."""
+        parts = (TextPart(text=text),) if isinstance(text, str) else text
+        self.events.append(InputReceived(message_id=new_id(), input=parts))
 
     def finishing(self, call_id: str) -> Callable[[bool], None]:
         """Note a call whose thread cannot be stopped; how it ended after all goes to `late`."""

@@ -14,6 +14,7 @@ from landline.adapters.plain.shape import (
     params_of,
     reads_settings,
     shape_of,
+    takes_input,
     version_of,
 )
 from landline.adapters.plain.sync import SyncRun
@@ -32,7 +33,8 @@ _WITHOUT_RUN: frozenset[Capability] = frozenset(
     {"streaming", "structured_output", "partial_output", "cancel"}
 )
 _WITH_RUN: frozenset[Capability] = _WITHOUT_RUN | {
-    "ask", "approvals", "context", "files", "images", "reasoning", "settings", "tool_resume", "tools",
+    "ask", "approvals", "context", "files", "images", "reasoning", "settings", "steer", "tool_resume",
+    "tools",
 }  # fmt: skip
 _SETTINGS = ("max_tokens", "model", "temperature")
 
@@ -76,16 +78,18 @@ class PlainAdapter:
             has_run = shape.takes in ("run", "ui")
             able = _WITH_RUN if has_run else _WITHOUT_RUN
             settings = _SETTINGS if has_run and reads_settings(spec.agent) else ()
+            able -= frozenset() if settings else {"settings"}
+            able -= frozenset() if takes_input(spec.agent) else {"steer"}
             facts = {
                 "description": spec.description or inspect.getdoc(function_of(spec.agent)),
                 "version": spec.version or version_of(spec.agent),
-                "capabilities": sorted(able if settings else able - {"settings"}),
+                "capabilities": sorted(able),
                 "settings": settings,
                 "input_schema": input_schema(spec.agent),
                 "output_schema": output_schema(spec.agent),
             }
         else:
-            facts["capabilities"] = sorted(_WITH_RUN - {"settings"})
+            facts["capabilities"] = sorted(_WITH_RUN - {"settings", "steer"})
         return AgentInfo(
             name=spec.name,
             title=title,

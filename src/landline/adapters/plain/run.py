@@ -155,6 +155,15 @@ class PlainRun(RunFacts):
         )
         return bool(answer.approve) if kind == "approval" else answer.value
 
+    async def inputs(self) -> list[str]:
+        """Return what the user has said since the last look, while this run goes on (`on_busy: steer`); often nothing.
+
+        When the function runs again each look finds the same again. What is never looked at becomes the next run.
+        """
+        tape = self._tape
+        tape.check()
+        return [text_of(parts) for parts in tape.line.take_input(tape.key("inputs"))]
+
     async def text(self, text: str) -> None:
         """Say `text`: it streams, as part of the open message."""
         await self._tape.speech.say(text)

@@ -33,6 +33,7 @@ __all__ = [
     "params_of",
     "reads_settings",
     "shape_of",
+    "takes_input",
     "version_of",
 ]
 
@@ -187,6 +188,12 @@ def reads_settings(agent: Callable[..., Any]) -> bool:
     """Tell whether the function's own code reads `run.settings`; if not, accepting settings would be a pretence."""
     function = function_of(agent)
     return function is not None and _names(function.__code__, "settings")
+
+
+def takes_input(agent: Callable[..., Any]) -> bool:
+    """Tell whether the function's own code looks at `run.inputs`; if not, it cannot be steered."""
+    function = function_of(agent)
+    return function is not None and _names(function.__code__, "inputs")
 
 
 def _names(code: types.CodeType, name: str) -> bool:

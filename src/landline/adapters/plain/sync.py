@@ -55,6 +55,10 @@ class SyncRun(RunFacts):
             )
         )
 
+    def inputs(self) -> list[str]:
+        """Return what the user has said since the last look."""
+        return self._portal.call(self._run.inputs)
+
     def text(self, text: str) -> None:
         """Say `text` as part of the open message."""
         self._portal.call(partial(self._run.text, text))

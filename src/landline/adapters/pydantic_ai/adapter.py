@@ -31,6 +31,7 @@ CAPABILITIES: frozenset[Capability] = frozenset(
         "tool_resume",
         "files",
         "images",
+        "steer",
     }
 )
 
@@ -48,7 +49,7 @@ class PydanticAIAdapter:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What this adapter can do; Pydantic AI has no handoffs, and steering is not wired yet."""
+        """What this adapter can do; Pydantic AI has no handoffs."""
         return CAPABILITIES
 
     @property

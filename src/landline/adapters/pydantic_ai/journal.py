@@ -5,7 +5,7 @@ the same order, and only what comes after them happens. One instance belongs to 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -24,9 +24,12 @@ from pydantic_ai.exceptions import (
 )
 from pydantic_ai.messages import (
     ModelMessagesTypeAdapter,
+    ModelRequest,
     ModelResponse,
     ToolCallPart,
     ToolReturnPart,
+    UserContent,
+    UserPromptPart,
 )
 from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import RunContext, ToolDefinition
@@ -48,6 +51,7 @@ from landline.adapters.pydantic_ai.records import (
 )
 from landline.adapters.pydantic_ai.results import dump_result, load_result
 from landline.adapters.pydantic_ai.threads import ToolThreads
+from landline.model.messages import Part
 from landline.ports.adapter import Ask, OutcomeUnknown, ToolCall, ToolPolicy, ToolRaised, Turn
 
 __all__ = ["Journal"]
@@ -62,7 +66,9 @@ class Journal(AbstractCapability[Any]):
         self._line, self._servers = turn.line, servers
         self._policies = turn.spec.tools
         self._own_threads = not _has_threads(turn.agent)
-        self._requests = 0
+        self._requests = self._looks = 0
+        self.given: dict[str, str | Sequence[UserContent]] = {}
+        """The user's new input that the framework was handed, by the id it gave."""
         self._call_ids: set[str] = set()
         self._calls: dict[str, ToolCallPart] = {}
         self._in_line: set[str] = set()
@@ -94,6 +100,7 @@ class Journal(AbstractCapability[Any]):
         stored = self._line.recorded(key)
         self.replayed = stored is not None
         if stored is not None:
+            self._deliver(ctx)
             return self._learn(load_response(stored))
         try:
             response = await handler(request_context)
@@ -110,6 +117,26 @@ class Journal(AbstractCapability[Any]):
         self._line.record(key, ModelMessagesTypeAdapter.dump_json([response]))
         await self._line.emit(usage_of(response), *provider_tools(response))
         return self._learn(response)
+
+    def _deliver(self, ctx: RunContext[Any]) -> None:
+        """Put what was handed over before a replayed request into history: only a request that is made does so itself."""
+        for id_, content in self.given.items():
+            if ctx.dequeue(id_):
+                part = UserPromptPart(content=content)
+                ctx.messages.append(
+                    ModelRequest(parts=[part], run_id=ctx.run_id, conversation_id=ctx.conversation_id)
+                )
+
+    def take_input(self) -> list[Sequence[Part]]:
+        """Return the user's new input at this place; when it is replayed, what was taken here before."""
+        key, self._looks = f"steer:{self._looks}", self._looks + 1
+        known = self._line.recorded(key) is not None
+        # A place that the journal has passed took nothing, unless it says so.
+        passed = self._line.recorded(f"model:{self._requests}") is not None
+        if not known and (passed or not self._line.new_input):
+            return []
+        self._line.record(key, b"true")
+        return self._line.take_input(key)
 
     def _with_own_ids(self, response: ModelResponse, ordinal: int) -> ModelResponse:
         """Rename calls whose id came before in this run: the log and the journal know a call by its id."""

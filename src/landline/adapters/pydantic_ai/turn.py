@@ -90,6 +90,16 @@ async def _steps(
                         await journal.settle(event.part)
             if doubtful := journal.take_doubtful():
                 await turn.line.ask(*doubtful)
+            await _steer(run, journal, turn)
+
+
+async def _steer(run: AgentRun[Any, Any], journal: Journal, turn: Turn) -> None:
+    """Hand over what the user said meanwhile; it goes into the next model request, also when this was to be the end."""
+    for parts in journal.take_input():
+        content = await prompt_of(parts, turn.line) or ""
+        id_ = run.enqueue(content) if isinstance(content, str) else run.enqueue(*content)
+        if id_ is not None:
+            journal.given[id_] = content
 
 
 def _settings(turn: Turn) -> ModelSettings | None:

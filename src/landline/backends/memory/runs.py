@@ -50,12 +50,24 @@ def accept(state: State, caller: Caller, new: AcceptRun) -> Accepted:
             raise Invalid("The message to answer below is not one of this thread's.", code="unknown_parent")
         threads.insert(state, caller, new.new_thread)
     thread = state.thread(caller, new.thread_id)
-    line = state.queued(new.thread_id)
-    ahead = state.active(new.thread_id) or next(iter(line), None)
+    ahead = state.active(new.thread_id) or next(iter(state.queued(new.thread_id)), None)
     if ahead is not None and new.queue is None:
         raise Busy(ahead.run.id)
     if new.parent_id and state.in_tree(thread, new.parent_id) is None:
         raise Invalid("The message to answer below is not one of this thread's.", code="unknown_parent")
+    row, events = _insert(state, thread, new, ahead=ahead, first=new.queue == "first")
+    state.keep_key(caller, new.idempotency, new.run_id)
+    if ahead is not None:
+        return Accepted(run=row.run, events=events, active_run_id=ahead.run.id)
+    _speak(state, thread, row, at=new.at)
+    return Accepted(run=row.run, events=events, claim=claim(row))
+
+
+def _insert(
+    state: State, thread: ThreadRow, new: AcceptRun, *, ahead: RunRow | None, first: bool
+) -> tuple[RunRow, list[Stamped]]:
+    """Make the run's row and its first event: queued behind `ahead`, and `first` before all others there."""
+    line = state.queued(new.thread_id)
     state.accepted += 1
     row = RunRow(
         run=Run(
@@ -71,25 +83,20 @@ def accept(state: State, caller: Caller, new: AcceptRun) -> Accepted:
         user=thread.user,
         new=new,
         number=state.accepted,
-        rank=min(0, line[0].rank if line else 0) - 1 if ahead and new.queue == "first" else 0,
+        rank=min(0, line[0].rank if line else 0) - 1 if ahead and first else 0,
         epoch=1 if ahead is None else 0,
         owner=new.owner,
         parent_id=new.parent_id,
         tail_id=None,
     )
     state.runs[new.run_id] = row
-    state.keep_key(caller, new.idempotency, new.run_id)
     message = new.message
     created = RunCreated(
         status=row.run.status,
         message_id=message.id if message else None,
         input=message.parts if message else (),
     )
-    events = write(row, created, at=new.at)
-    if ahead is not None:
-        return Accepted(run=row.run, events=events, active_run_id=ahead.run.id)
-    _speak(state, thread, row, at=new.at)
-    return Accepted(run=row.run, events=events, claim=claim(row))
+    return row, write(row, created, at=new.at)
 
 
 def _speak(state: State, thread: ThreadRow, row: RunRow, *, at: str) -> None:
@@ -191,6 +198,8 @@ def append(state: State, batch: Append) -> Appended:
         return Appended(fenced=True)
     row.events += batch.events
     row.records.update(batch.records)
+    for key in batch.keys:
+        state.keep_key(Caller(tenant=row.tenant, user=row.user), key, row.run.id)
     _ask(row, batch)
     _say(state, row, batch)
     row.spent_s = row.spent_s if batch.spent_s is None else batch.spent_s
@@ -241,6 +250,9 @@ def _settle(state: State, row: RunRow, batch: Append) -> Appended:
     if not ended:
         return Appended()
     _close(row)
+    for new in reversed(batch.queued):
+        thread = state.threads[row.run.thread_id]
+        _insert(state, thread, new, ahead=row, first=True)
     return Appended(promoted=_promote(state, row.run.thread_id, owner=row.owner, at=settle.at))
 
 

@@ -23,7 +23,9 @@ from landline.backends.sql.statements import threads as thread_sql
 from landline.backends.sqlite.caller import missing, named, who
 from landline.backends.sqlite.claims import promote
 from landline.backends.sqlite.connection import first
+from landline.backends.sqlite.idempotency import keep_key
 from landline.backends.sqlite.messages import append_rows
+from landline.backends.sqlite.runs import queue_first
 from landline.model.callers import Caller
 from landline.model.events import Stamped
 from landline.model.runs import TERMINAL, Question
@@ -127,6 +129,7 @@ def _is_plain(batch: Append) -> bool:
         or batch.messages
         or batch.questions
         or batch.progress
+        or batch.keys
         or batch.usage is not None
         or batch.model is not None
         or batch.spent_s is not None
@@ -162,12 +165,16 @@ def _append_one(connection: sqlite3.Connection, batch: Append) -> Appended:
     tail_id = _say(connection, batch, state)
     settle = batch.settle
     _update(connection, batch, state, tail_id)
+    for key in batch.keys:
+        keep_key(connection, batch.caller, key, batch.run_id, batch.events[-1].at)
     if settle is None or settle.status not in TERMINAL:
         return Appended()
     if state["asking"] or batch.questions:
         connection.execute(question_sql.CLOSE, {"run_n": n})
+    for new in reversed(batch.queued):
+        queue_first(connection, batch.caller, new)
     promoted: Claim | None = None
-    if state["followed"]:
+    if state["followed"] or batch.queued:
         promoted = promote(connection, state["thread_id"], owner=state["owner"], at=settle.at)
     return Appended(promoted=promoted)
 

@@ -3,6 +3,7 @@
 # ruff: noqa: S608 - statements are put together from our own text only; values are always bound
 
 import sqlite3
+from dataclasses import replace
 from typing import Any
 
 from landline.backends.sql.pages import bound_limit, id_cursor, pack
@@ -24,7 +25,7 @@ from landline.model.runs import Run
 from landline.model.threads import Page
 from landline.ports.store import Accepted, AcceptRun, Claim, IdempotencyKey, RunQuery
 
-__all__ = ["accept", "get_run", "list_runs", "made_run"]
+__all__ = ["accept", "get_run", "list_runs", "made_run", "queue_first"]
 
 NEWEST = "~"
 """Sorts after every id."""
@@ -60,6 +61,14 @@ def _thread(connection: sqlite3.Connection, caller: Caller, new: AcceptRun) -> R
     if thread is None:
         raise missing("thread", new.thread_id)
     return thread
+
+
+def queue_first(connection: sqlite3.Connection, caller: Caller, new: AcceptRun) -> None:
+    """Put a run at the head of the queue of its thread, whose active run is just ending."""
+    thread = first(connection, thread_sql.STATE, named(caller, "thread", new.thread_id))
+    if thread is None:
+        raise missing("thread", new.thread_id)
+    _insert(connection, caller, replace(new, queue="first"), thread, new.run_id)
 
 
 def _insert(

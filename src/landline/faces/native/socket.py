@@ -222,7 +222,12 @@ class NativeSocket:
         run = await self._ports.runs.get(self._caller, op.run_id)
         if run.status in TERMINAL:
             raise Conflict("The run has ended; start a new one.", code="run_ended")
-        wanted = StartRun(input=[TextPart(text=op.input)], thread_id=run.thread_id, on_busy="steer")
+        if run.status == "queued":
+            raise Conflict("The run has not begun; it takes no other input.", code="run_queued")
+        wanted = StartRun(
+            input=[TextPart(text=op.input)], thread_id=run.thread_id, agent=run.agent, on_busy="steer"
+        )
+        wanted = await with_context(self._ports, self._caller, _request_of(self._scope), wanted)
         started = await self._ports.runs.start(self._caller, wanted)
         return {"run_id": started.run.id, "thread_id": run.thread_id, "run": started.run}
 

@@ -7,8 +7,9 @@ import pytest
 
 from landline.model.callers import SYSTEM
 from landline.model.errors import Busy, Conflict, Invalid, NotFound
-from landline.model.events import RunCancelled
+from landline.model.events import InputReceived, RunCancelled
 from landline.model.ids import new_id
+from landline.model.messages import TextPart, text_of
 from landline.model.runs import Usage
 from landline.ports.store import (
     AcceptRun,
@@ -69,6 +70,73 @@ class RunPromises:
             assert run.routed_to == "notes"
         plain = await start(store, (await new_thread(store)).id)
         assert plain.run.routed_to is (await store.get_run(ALICE, plain.run.id)).routed_to is None
+
+    @pytest.mark.contract("RUN-6", "RUN-7")
+    async def test_a_key_that_came_with_input_finds_the_run_it_was_given_to(self, store: Store) -> None:
+        thread = await new_thread(store)
+        claim = (await start(store, thread.id)).claim
+        assert claim is not None
+        key = IdempotencyKey(key="k", route="POST /runs", body_hash="h")
+        given = InputReceived(message_id=new_id(), input=[TextPart(text="more")])
+        stale = replace(claim, epoch=claim.epoch + 1)
+        assert (await Pen(store, stale).write(given, keys=[key], durable=True)).fenced
+        assert await store.made_run(ALICE, key) is None
+        pen = Pen(store, claim)
+        await pen.write(given, keys=[key], durable=True)
+        assert await store.made_run(BOB, key) is None
+        found = await store.made_run(ALICE, key)
+        again = await start(store, thread.id, idempotency=key)
+        assert found is not None
+        assert (found.id, again.run.id, again.replayed) == (claim.run.id, claim.run.id, True)
+
+    @pytest.mark.contract("RUN-6", "THR-3")
+    async def test_runs_that_an_end_leaves_go_before_all_others_in_their_order(self, store: Store) -> None:
+        thread = await new_thread(store)
+        claim = (await start(store, thread.id, "one")).claim
+        assert claim is not None
+        await start(store, thread.id, "four", queue="last")
+        left = [
+            AcceptRun(
+                run_id=new_id(),
+                thread_id=thread.id,
+                agent="notes",
+                at=moment(2),
+                owner="",
+                message=said(text, second=2),
+                settings={"text": text},
+                deadline_s=3.0,
+                needs_context=True,
+            )
+            for text in ("two", "three")
+        ]
+        ended = await Pen(store, claim).complete(queued=left)
+        told: list[str] = []
+        while ended.promoted is not None:
+            promoted = ended.promoted
+            told.append(text_of(promoted.input))
+            if promoted.run.id in {new.run_id for new in left}:
+                assert promoted.settings == {"text": told[-1]}
+                assert (promoted.deadline_s, promoted.needs_context) == (3.0, True)
+            ended = await Pen(store, promoted).complete()
+        assert told == ["two", "three", "four"]
+        assert [run.status for run in (await store.list_runs(ALICE, RunQuery())).items] == ["completed"] * 4
+        branch = await store.branch(ALICE, thread.id, (await store.get_thread(ALICE, thread.id)).head_id)
+        assert [row.content for row in branch if row.role == "user"] == ["one", *told]
+        first = await store.events(ALICE, left[0].run_id, after=0, limit=1)
+        assert [(event.seq, event.type) for event in first] == [(1, "run.created")]
+        assert await store.verify(SYSTEM) == []
+
+    @pytest.mark.contract("RUN-6", "REL-2")
+    async def test_a_fenced_end_leaves_no_runs(self, store: Store) -> None:
+        thread = await new_thread(store)
+        claim = (await start(store, thread.id, "one")).claim
+        assert claim is not None
+        new = AcceptRun(
+            run_id=new_id(), thread_id=thread.id, agent="notes", at=moment(2), owner="", message=said("two")
+        )
+        stale = replace(claim, epoch=claim.epoch + 1)
+        assert (await Pen(store, stale).complete(queued=[new])).fenced
+        assert len((await store.list_runs(ALICE, RunQuery())).items) == 1
 
     @pytest.mark.contract("RUN-7", "THR-2")
     async def test_what_a_key_made_is_found_without_making_it_again(self, store: Store) -> None:

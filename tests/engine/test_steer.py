@@ -2,20 +2,20 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Any
 
 import pytest
 
 from landline.model.callers import LOCAL, SYSTEM
-from landline.model.errors import Conflict, Invalid, NotFound, Unsupported
+from landline.model.errors import Conflict, Invalid, NotFound, StorageFailed, Unsupported
 from landline.model.events import Event, MessageCompleted, MessageStarted, TextDelta
 from landline.model.ids import new_id
 from landline.model.messages import Message, TextPart, text_of
 from landline.model.runs import Answer, Run
 from landline.ports.adapter import Ask, Finished, Turn
 from landline.ports.runs import HeldContext, Started, StartRun
-from landline.ports.store import IdempotencyKey, MessageQuery, RunQuery
+from landline.ports.store import Append, Appended, IdempotencyKey, MessageQuery, RunQuery
 from landline.testing.fakes import say
 from tests.engine.conftest import Boot, Server
 
@@ -180,6 +180,43 @@ async def test_each_look_gives_the_same_again_after_a_kill(
     told = [m.content for m in await spoken(server, run) if m.role == "user"]
     assert told == ["one", *given]
     assert len(await runs_of(server, run)) == 1
+
+
+@pytest.mark.contract("RUN-6", "EVT-6")
+async def test_a_look_that_found_nothing_finds_nothing_again(server: Server, gates: Gates) -> None:
+    run = await server.start("one")
+    gates.open("begin one")
+    await gates.reached("look 0")
+    await steer(server, run, "later")
+    await server.crash()
+    for name in ("look 0", "look 1"):
+        gates.open(name)
+    await server.boot()
+    assert (await ended(server, run.id)).output == "0: -, 1: later"
+
+
+@pytest.mark.contract("RUN-6", "REL-1", "REL-8")
+async def test_input_is_acknowledged_once_it_is_on_the_disk(
+    server: Server, gates: Gates, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = await server.start("one")
+    await gates.reached("begin one")
+    append, full = server.store.append, asyncio.Event()
+    durable: list[bool] = []
+
+    async def refusing(batches: Sequence[Append]) -> list[Appended]:
+        if not full.is_set():
+            raise StorageFailed("The disk is full.")
+        durable.extend(b.durable for b in batches if any(e.type == "input.received" for e in b.events))
+        return await append(batches)
+
+    monkeypatch.setattr(server.store, "append", refusing)
+    asked = asyncio.ensure_future(steer(server, run, "two"))
+    await asyncio.sleep(0.2)
+    assert not asked.done()
+    full.set()
+    assert (await asked).run.id == run.id
+    assert durable == [True]
 
 
 @pytest.mark.contract("RUN-6", "REL-1")

@@ -323,3 +323,40 @@ async def test_the_document_names_describes_and_exemplifies_every_route(client: 
     )
     delta = document["components"]["schemas"]["TextDeltaEvent"]
     assert set(delta["required"]) == {"seq", "run_id", "thread_id", "at", "type", "message_id", "delta"}
+
+
+@pytest.mark.contract("WIRE-4", "THR-1", "RUN-4")
+@pytest.mark.parametrize(
+    ("path", "unknown"),
+    [
+        ("/threads?agnet=notes", "agnet"),
+        ("/threads?limit=5&metadata=x", "metadata"),
+        ("/threads?metadata.=x", "metadata."),
+        ("/threads/{thread}/messages?after=3", "after"),
+        ("/runs?state=running", "state"),
+        ("/approvals?thread_id=x", "thread_id"),
+        ("/agents?q=notes", "q"),
+    ],
+)
+async def test_a_filter_that_a_list_does_not_know_is_refused_by_name(
+    client: httpx.AsyncClient, path: str, unknown: str
+) -> None:
+    thread = (await client.post("/api/v1/threads", json={"agent": "notes"})).json()["id"]
+    refused = await client.get("/api/v1" + path.format(thread=thread))
+    assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request")
+    assert [error["loc"] for error in refused.json()["errors"]] == [["query", unknown]]
+    for known in ("/threads?limit=5&metadata.k=v&q=x", "/runs?limit=1&status=running", "/agents"):
+        assert (await client.get("/api/v1" + known)).status_code == 200
+
+
+@pytest.mark.contract("WIRE-4")
+async def test_the_places_of_faults_name_no_branch_of_ours(client: httpx.AsyncClient) -> None:
+    refused = await client.post("/api/v1/runs", json={"input": [{"type": "text"}], "agent": "notes"})
+    assert [error["loc"] for error in refused.json()["errors"]] == [
+        ["body", "input"],
+        ["body", "input", 0, "text"],
+    ]
+    missing = await client.post("/api/v1/threads", json={})
+    assert [error["loc"] for error in missing.json()["errors"]] == [["body", "agent"]]
+    limit = await client.get("/api/v1/runs?limit=many")
+    assert [error["loc"] for error in limit.json()["errors"]] == [["query", "limit"]]

@@ -310,3 +310,11 @@ async def test_a_busy_subscription_does_not_starve_another(socket: ClientConnect
         heard += 1
     assert heard < 2000
     socket.transport.abort()  # It is flooded: a polite goodbye would wait for all of it.
+
+
+@pytest.mark.contract("WIRE-5", "WIRE-4")
+async def test_the_places_of_faults_are_those_of_the_message(socket: ClientConnection) -> None:
+    told = await ask(socket, op="start", ref=1, input=[{"type": "text"}])
+    assert [error["loc"] for error in told["errors"]] == [["input"], ["input", 0, "text"]]
+    told = await ask(socket, op="cancel", ref=2)
+    assert [error["loc"] for error in told["errors"]] == [["run_id"]]

@@ -217,25 +217,44 @@ class EngineRuns:
     ) -> AsyncIterator[str]:
         """Yield the ids of a thread's runs as they are made; see the port."""
         await self._store.get_thread(caller, thread_id)
-        newest, first = after_run or "", after_run is None
+        newest = after_run
         while True:
             bell = self._bells.listen(f"thread:{thread_id}")
             try:
-                for run in await self._made_after(caller, thread_id, newest, live=first):
+                if newest is None:
+                    # What was made before this moment counts if it goes on; all that comes later counts.
+                    page = await self._store.list_runs(caller, RunQuery(thread_id=thread_id, limit=1))
+                    newest = page.items[0].id if page.items else ""
+                    for run_id in await self._going_on(caller, thread_id, newest):
+                        yield run_id
+                for run in await self._made_after(caller, thread_id, newest):
                     newest = run.id
                     yield run.id
-                first = False
                 await bell
             finally:
                 self._bells.forget(f"thread:{thread_id}", bell)
 
-    async def _made_after(self, caller: Caller, thread_id: str, newest: str, *, live: bool) -> list[Run]:
-        """Return the thread's runs with ids after `newest`, oldest first; with `live` only those that go on."""
+    async def _going_on(self, caller: Caller, thread_id: str, newest: str) -> list[str]:
+        """Return the thread's runs up to `newest` that have not ended, oldest first, however many ended after them."""
+        found: set[str] = set()
+        # A run may begin, ask or be answered between two looks: in this order none slips through.
+        for status in ("queued", "running", "waiting", "running"):
+            query = RunQuery(thread_id=thread_id, status=status, limit=WATCH_PAGE)
+            while True:
+                page = await self._store.list_runs(caller, query)
+                found |= {run.id for run in page.items if run.id <= newest}
+                if page.next_cursor is None:
+                    break
+                query = replace(query, cursor=page.next_cursor)
+        return sorted(found)
+
+    async def _made_after(self, caller: Caller, thread_id: str, newest: str) -> list[Run]:
+        """Return the thread's runs with ids after `newest`, oldest first."""
         found: list[Run] = []
         query = RunQuery(thread_id=thread_id, limit=WATCH_PAGE)
         while True:
             page = await self._store.list_runs(caller, query)
-            wanted = [run for run in page.items if run.id > newest and not (live and run.status in TERMINAL)]
+            wanted = [run for run in page.items if run.id > newest]
             found += wanted
             if page.next_cursor is None or not wanted:
                 return found[::-1]

@@ -136,12 +136,13 @@ class Conflict(LandlineError):
 
 
 class Busy(Conflict):
-    """Another run is active on the thread; `active_run_id` names it."""
+    """Another run is active on the thread; `active_run_id` names it, `waits` tells that it needs an answer to go on."""
 
     code = "thread_busy"
 
-    def __init__(self, active_run_id: str) -> None:
-        super().__init__(f"Run {active_run_id} is active on this thread.")
+    def __init__(self, active_run_id: str, *, waits: bool = False) -> None:
+        said = " and waits for an answer; answer it or cancel it" if waits else ""
+        super().__init__(f"Run {active_run_id} is active on this thread{said}.")
         self.active_run_id = active_run_id
 
 

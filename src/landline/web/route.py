@@ -15,7 +15,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 
 from landline.model.callers import ALL_SCOPES
-from landline.model.errors import Invalid
+from landline.model.errors import FieldError, Invalid
 from landline.web import strict_json
 from landline.web.caller import admit
 from landline.web.door import Door
@@ -27,6 +27,7 @@ __all__ = [
     "StrictRequest",
     "add_routes",
     "assert_declared",
+    "lists",
     "public",
     "requires",
     "scopes_of",
@@ -59,6 +60,19 @@ def takes_uploads(endpoint: _Endpoint) -> _Endpoint:
     """Declare that a route's body is an upload, with the larger limit."""
     endpoint.__landline_upload__ = True  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
     return endpoint
+
+
+def lists(*prefixes: str) -> Callable[[_Endpoint], _Endpoint]:
+    """Declare a list: a query parameter it does not declare is refused, since a filter that does nothing misleads.
+
+    Parameters that begin with one of `prefixes` are the handler's own to read.
+    """
+
+    def declare(endpoint: _Endpoint) -> _Endpoint:
+        endpoint.__landline_lists__ = prefixes  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
+        return endpoint
+
+    return declare
 
 
 def scopes_of(endpoint: Any) -> Sequence[str] | None:
@@ -109,6 +123,8 @@ class LandlineRoute(APIRoute):
         handle = cast("Callable[[Request], Awaitable[Response]]", super().get_route_handler())
         door, scopes = self.door, self.scopes
         reads_json = self.body_field is not None
+        prefixes: tuple[str, ...] | None = getattr(self.endpoint, "__landline_lists__", None)
+        filters = frozenset(parameter.alias for parameter in self.dependant.query_params)
         limit = (
             door.max_upload_bytes if hasattr(self.endpoint, "__landline_upload__") else door.max_body_bytes
         )
@@ -120,6 +136,8 @@ class LandlineRoute(APIRoute):
                 _check_line(strict, door)
                 if scopes:
                     await admit(strict, door.authenticator, scopes)
+                if prefixes is not None:
+                    _check_filters(strict, filters, prefixes)
                 _check_length(strict)
                 if reads_json:
                     _check_json_type(strict)
@@ -191,6 +209,17 @@ def _check_line(request: Request, door: Door) -> None:
         raise Invalid("The query holds NUL.")
     if "landline.guarded" not in request.scope and not door.hosts.allows(request.headers.get("host")):
         raise Invalid("This server does not answer to that name.", code="unknown_host")
+
+
+def _check_filters(request: Request, known: frozenset[str], prefixes: tuple[str, ...]) -> None:
+    own = {name for name in request.query_params if name.startswith(prefixes) and name not in prefixes}
+    unknown = [name for name in request.query_params if name not in known and name not in own]
+    if unknown:
+        told = ", ".join(sorted(known)) or "none"
+        faults = [
+            FieldError(loc=["query", name[:100]], message=f"This list knows: {told}.") for name in unknown
+        ]
+        raise Invalid("The request does not fit; see errors.", code="invalid_request", errors=faults[:50])
 
 
 def _check_length(request: StrictRequest) -> None:

@@ -52,7 +52,7 @@ def accept(state: State, caller: Caller, new: AcceptRun) -> Accepted:
     thread = state.thread(caller, new.thread_id)
     ahead = state.active(new.thread_id) or next(iter(state.queued(new.thread_id)), None)
     if ahead is not None and new.queue is None:
-        raise Busy(ahead.run.id)
+        raise Busy(ahead.run.id, waits=ahead.run.status == "waiting")
     if new.parent_id and state.in_tree(thread, new.parent_id) is None:
         raise Invalid("The message to answer below is not one of this thread's.", code="unknown_parent")
     row, events = _insert(state, thread, new, ahead=ahead, first=new.queue == "first")

@@ -39,7 +39,7 @@ def accept(connection: sqlite3.Connection, caller: Caller, new: AcceptRun) -> Ac
     thread = _thread(connection, caller, new)
     active_id: str | None = thread["active_id"] or thread["queued_id"]
     if active_id is not None and new.queue is None:
-        raise Busy(active_id)
+        raise Busy(active_id, waits=bool(thread["waits"]))
     if new.parent_id and in_tree(connection, caller, thread, new.parent_id) is None:
         raise Invalid("The message to answer below is not one of this thread's.", code="unknown_parent")
     return _insert(connection, caller, new, thread, active_id)

@@ -7,7 +7,7 @@ from landline.faces.native.turn import PREFIX
 from landline.web.caller import CallerOf
 from landline.web.face import FacePorts
 from landline.web.paging import DEFAULT_LIMIT, CursorParam, LimitParam
-from landline.web.route import Entry, requires
+from landline.web.route import Entry, lists, requires
 
 __all__ = ["QuestionRoutes"]
 
@@ -19,6 +19,7 @@ class QuestionRoutes:
         self._questions = ports.questions
 
     @requires("approvals:answer")
+    @lists()
     async def inbox(
         self, caller: CallerOf, limit: LimitParam = DEFAULT_LIMIT, cursor: CursorParam = None
     ) -> Response:

@@ -19,7 +19,7 @@ from landline.ports.store import RunQuery
 from landline.web.caller import CallerOf
 from landline.web.face import FacePorts
 from landline.web.paging import DEFAULT_LIMIT, CursorParam, LimitParam
-from landline.web.route import Entry, requires
+from landline.web.route import Entry, lists, requires
 
 __all__ = ["RunRoutes"]
 
@@ -72,6 +72,7 @@ class RunRoutes:
         return await self._start(request, body, caller, thread_id=thread_id, key=key, route=route)
 
     @requires("runs:read")
+    @lists()
     async def find(  # noqa: PLR0913 - one argument is one query parameter
         self,
         caller: CallerOf,

@@ -12,7 +12,7 @@ from starlette.requests import Request
 from landline.faces.native import decode
 from landline.faces.native.turn import with_context
 from landline.faces.native.wire import AnswersBody, Body, Id, RunFields, Text, Title
-from landline.model.errors import Conflict, FieldError, Invalid, LandlineError, NotFound
+from landline.model.errors import Conflict, Invalid, LandlineError, NotFound
 from landline.model.events import encode
 from landline.model.messages import TextPart
 from landline.model.runs import TERMINAL
@@ -20,6 +20,7 @@ from landline.ports.runs import Started, StartRun
 from landline.web import strict_json
 from landline.web.caller import check_scopes
 from landline.web.face import FacePorts
+from landline.web.faults import faults_of
 from landline.web.websocket import Socket
 
 __all__ = ["NativeSocket"]
@@ -116,12 +117,13 @@ class NativeSocket:
 
     async def _take(self, raw: bytes, tasks: asyncio.TaskGroup) -> None:
         ref: Any = None
+        data: Any = None
         try:
             data = strict_json.parse(raw)
             ref = _ref_of(data)
             op = _operations().validate_python(data)
         except (LandlineError, ValidationError) as error:
-            await self._tell(ref, error)
+            await self._tell(ref, error, data)
             return
         if isinstance(op, Ping):
             await self._socket.send(encode({"type": "pong", "ref": op.ref}))
@@ -283,12 +285,9 @@ class NativeSocket:
             if after == before:
                 return
 
-    async def _tell(self, ref: Any, error: Exception) -> None:
+    async def _tell(self, ref: Any, error: Exception, data: Any = None) -> None:
         if isinstance(error, ValidationError):
-            faults = [
-                FieldError(loc=[str(part)[:100] for part in e["loc"]], message=e["msg"])
-                for e in error.errors()[:50]
-            ]
+            faults = faults_of(error.errors(), data)
             error = Invalid("The message does not fit; see errors.", code="invalid_request", errors=faults)
         if not isinstance(error, LandlineError):
             raise error

@@ -15,7 +15,7 @@ from landline.ports.store import MessageQuery, ThreadQuery
 from landline.web.caller import CallerOf
 from landline.web.face import FacePorts
 from landline.web.paging import DEFAULT_LIMIT, CursorParam, LimitParam
-from landline.web.route import Entry, StrictRequest, requires
+from landline.web.route import Entry, StrictRequest, lists, requires
 from landline.web.waiting import now
 
 __all__ = ["ThreadRoutes"]
@@ -45,6 +45,7 @@ class ThreadRoutes:
         return _created(request, thread, replayed)
 
     @requires("threads:read")
+    @lists(_METADATA_PREFIX)
     async def find(  # noqa: PLR0913 - one argument is one query parameter
         self,
         request: Request,
@@ -98,6 +99,7 @@ class ThreadRoutes:
         return Response(status_code=204)
 
     @requires("threads:read")
+    @lists()
     async def messages(
         self,
         thread_id: IdParam,

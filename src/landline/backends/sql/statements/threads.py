@@ -18,6 +18,7 @@ GET = f"SELECT {COLUMNS} FROM threads t WHERE t.id = :id AND {owned('t')}"
 STATE = f"""
 SELECT t.id, t.tenant, t.user_id, t.agent, t.head_id, t.base_id, t.message_count,
     (SELECT r.id FROM runs r WHERE r.thread_id = t.id AND r.status IN ('running', 'waiting')) AS active_id,
+    (SELECT r.status = 'waiting' FROM runs r WHERE r.thread_id = t.id AND r.status IN ('running', 'waiting')) AS waits,
     (SELECT r.id FROM runs r WHERE r.thread_id = t.id AND r.status = 'queued' ORDER BY r.rank, r.n LIMIT 1)
         AS queued_id,
     (SELECT min(r.rank) FROM runs r WHERE r.thread_id = t.id AND r.status = 'queued') AS first_rank

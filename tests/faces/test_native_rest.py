@@ -335,7 +335,6 @@ async def test_the_document_names_describes_and_exemplifies_every_route(client: 
         ("/threads/{thread}/messages?after=3", "after"),
         ("/runs?state=running", "state"),
         ("/approvals?thread_id=x", "thread_id"),
-        ("/agents?q=notes", "q"),
     ],
 )
 async def test_a_filter_that_a_list_does_not_know_is_refused_by_name(
@@ -345,7 +344,7 @@ async def test_a_filter_that_a_list_does_not_know_is_refused_by_name(
     refused = await client.get("/api/v1" + path.format(thread=thread))
     assert (refused.status_code, refused.json()["code"]) == (422, "invalid_request")
     assert [error["loc"] for error in refused.json()["errors"]] == [["query", unknown]]
-    for known in ("/threads?limit=5&metadata.k=v&q=x", "/runs?limit=1&status=running", "/agents"):
+    for known in ("/threads?limit=5&metadata.k=v&q=x", "/runs?limit=1&status=running"):
         assert (await client.get("/api/v1" + known)).status_code == 200
 
 

@@ -15,6 +15,7 @@ CASES: list[tuple[Any, list[list[Any]]]] = [
     ({"input": [{"type": "text"}]}, [["input"], ["input", 0, "text"]]),
     ({"input": [{"type": "text", "text": 5}]}, [["input"], ["input", 0, "text"]]),
     ({"input": [{"type": "file", "file_id": 5}]}, [["input"], ["input", 0, "file_id"]]),
+    ({"input": [{"type": "text", "text": "x", "more": 1}]}, [["input"], ["input", 0, "more"]]),
     ({"input": [{"type": "zip"}, 7]}, [["input"], ["input", 0], ["input", 1]]),
     ({"input": [{"type": "image", "file_id": "x", "more": 1}]}, [["input"], ["input", 0, "more"]]),
     ({"input": "x", "nope": 1, "metadata": 4}, [["metadata"], ["nope"]]),

@@ -30,20 +30,34 @@ def faults_of(errors: Sequence[Any], given: Any, *, under: int = 0) -> list[Fiel
 
 def _place(loc: Sequence[Any], given: Any) -> list[Any]:
     """Drop what pydantic puts between the keys: which branch of a union it tried."""
-    place: list[Any] = []
-    for nth, part in enumerate(loc, 1):
-        if isinstance(given, Mapping):
-            fields = cast("Mapping[Any, Any]", given)
-            if part in fields:
-                given = fields[part]
-            elif nth < len(loc) or not str(part).isidentifier():
-                continue
-        elif isinstance(given, list) and isinstance(part, int) and part < len(cast("list[Any]", given)):
-            given = cast("list[Any]", given)[part]
-        else:
-            continue
-        place.append(part)
-    return place
+    return _found(loc, given)[0]
+
+
+def _found(loc: Sequence[Any], given: Any) -> tuple[list[Any], bool]:
+    """Return the place, and whether its last part is one; the name of a branch may be a key of the input as well."""
+    if not loc:
+        return [], True
+    part, rest = loc[0], loc[1:]
+    inside, there = _inside(given, part)
+    taken: list[Any] = []
+    if there:
+        below, whole = _found(rest, inside)
+        taken = [part, *below]
+        if whole:
+            return taken, True
+    elif not rest and isinstance(given, Mapping) and str(part).isidentifier():
+        return [part], True  # a key that is missing
+    below, whole = _found(rest, given) if rest else ([], False)
+    return (taken if there and not whole else below), whole
+
+
+def _inside(given: Any, part: Any) -> tuple[Any, bool]:
+    if isinstance(given, Mapping):
+        fields = cast("Mapping[Any, Any]", given)
+        return fields.get(part), part in fields
+    items = cast("list[Any]", given) if isinstance(given, list) else []
+    there = isinstance(part, int) and part < len(items)
+    return (items[part], True) if there else (None, False)
 
 
 def _short(part: Any) -> str | int:

@@ -10,7 +10,7 @@ from landline.faces.native.turn import PREFIX
 from landline.model.threads import Page
 from landline.web.caller import CallerOf
 from landline.web.face import FacePorts
-from landline.web.route import Entry, lists, requires
+from landline.web.route import Entry, requires
 
 __all__ = ["AgentRoutes"]
 
@@ -22,7 +22,6 @@ class AgentRoutes:
         self._agents = ports.agents
 
     @requires("agents:read")
-    @lists()
     async def find(self, caller: CallerOf) -> Response:
         """Return the agents; one that could not be loaded is listed with its error."""
         return encode.json_response(encode.page(Page(items=self._agents.list(caller))))

@@ -1,0 +1,203 @@
+"""One turn of an OpenAI agent: the SDK's runner works in a task of its own, and what it says is pulled out of it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any, cast
+
+from agents import Agent, ModelSettings, MultiProvider, RunConfig, RunHooks, Runner
+from agents.result import RunResultStreaming
+from msgspec import Raw
+
+from landline.adapters.openai_agents.agents_own import OwnAgents
+from landline.adapters.openai_agents.channel import Channel
+from landline.adapters.openai_agents.failures import agent_failed
+from landline.adapters.openai_agents.guards import own_input_guards, own_output_guards
+from landline.adapters.openai_agents.journal import Journal, Tripped
+from landline.adapters.openai_agents.mcp import McpServers, RunServers
+from landline.adapters.openai_agents.messages import (
+    FRAMEWORK,
+    VERSION,
+    dump_native,
+    filled,
+    history_of,
+    input_of,
+)
+from landline.adapters.openai_agents.own import OpenAIAgent
+from landline.adapters.openai_agents.results import plain
+from landline.adapters.openai_agents.sessions import RunSession
+from landline.adapters.openai_agents.tools import Tools
+from landline.model.errors import AgentFailed, LandlineError, Unsupported
+from landline.model.events import AgentChanged, Event
+from landline.model.messages import Native
+from landline.ports.adapter import Finished, Turn
+
+__all__ = ["SETTINGS", "run_turn"]
+
+SETTINGS = ("model", "temperature", "max_tokens", "top_p")
+
+END_S = 2.0
+"""How long a run that is stopped waits for its tasks, which are cancelled."""
+
+_providers: dict[asyncio.AbstractEventLoop, MultiProvider] = {}
+
+
+async def run_turn(turn: Turn, mcp: McpServers) -> AsyncIterator[Event | Finished]:
+    """Yield the turn's events, then its `Finished`; see `ports.adapter.Adapter.run`."""
+    channel = Channel()
+    journal, servers = Journal(turn, channel), mcp.of_run(turn)
+    segment = _Segment(turn, journal, servers)
+    finished: Finished | None = None
+    failure: Exception | None = None
+    try:
+        await segment.start()
+        async for event in channel.events():
+            yield event
+        if journal.stopped is None:
+            finished = await segment.finish()
+    except Exception as error:  # noqa: BLE001 - whatever an agent, a tool or a model raises ends as a stable code
+        failure = error
+    finally:
+        await segment.end()
+    if isinstance(journal.stopped, Tripped):
+        for event in _blocked(journal):
+            yield event
+        raise AgentFailed("Request blocked.", code="guard_tripped")
+    if journal.stopped is not None:
+        raise journal.stopped
+    if failure is not None:
+        raise _failure(failure, journal) from failure
+    assert finished is not None
+    for event in journal.speech.finish(finished.output):
+        yield event
+    yield finished
+
+
+def _blocked(journal: Journal) -> list[Event]:
+    told: list[Event] = []
+    if journal.trip is not None and journal.once("guard.told"):
+        told.append(journal.trip)
+    return [*told, *journal.speech.take_back("blocked")]
+
+
+def _failure(error: Exception, journal: Journal) -> LandlineError:
+    if isinstance(error, LandlineError):
+        return error
+    found = journal.failed or journal.answer_failed
+    return found or agent_failed(error, speaking=journal.speech.speaking)
+
+
+class _Hooks(RunHooks[Any]):
+    def __init__(self, journal: Journal) -> None:
+        self._journal = journal
+        self._handoffs = 0
+
+    async def on_handoff(self, context: Any, from_agent: Any, to_agent: Any) -> None:
+        """Tell the log who goes on, once over all segments."""
+        self._handoffs += 1
+        if self._journal.once(f"handoff:{self._handoffs}"):
+            await self._journal.tell(AgentChanged(source=from_agent.name, target=to_agent.name))
+
+
+class _Segment:
+    """The SDK's run of one segment. The SDK works in a task of its own; what it says comes through the channel."""
+
+    def __init__(self, turn: Turn, journal: Journal, servers: RunServers) -> None:
+        self._turn, self._journal, self._servers = turn, journal, servers
+        self._result: RunResultStreaming | None = None
+        self._session: RunSession | None = None
+        self._asked = input_of(turn.input)
+
+    async def start(self) -> None:
+        """Set the SDK's runner to work."""
+        turn, journal = self._turn, self._journal
+        options = turn.agent if isinstance(turn.agent, OpenAIAgent) else OpenAIAgent(agent=turn.agent)
+        said = await filled(self._asked, turn.line)
+        if options.session is not None:
+            session = options.session(turn.caller, turn.thread_id)
+            self._session = RunSession(session, again=turn.attempt > 1)
+        else:
+            said = [*await history_of(turn.history, turn.line), *said]
+        config = self._config(options)
+        owned = OwnAgents(
+            journal,
+            Tools(journal, self._servers),
+            self._servers,
+            config.model_provider,
+            model=config.model,
+            named=_settings(turn).get("model"),
+        )
+        start: Agent[Any] = owned.own(options.agent)
+        start.input_guardrails = own_input_guards(
+            [*start.input_guardrails, *(config.input_guardrails or ())], journal
+        )
+        journal.expect_verdicts(len(start.input_guardrails))
+        self._result = Runner.run_streamed(
+            start,
+            cast("Any", said),
+            context=turn.context,
+            max_turns=options.max_turns,
+            hooks=_Hooks(journal),
+            run_config=replace(config, model=None, input_guardrails=None),
+            session=self._session,
+        )
+        task = self._result.run_loop_task
+        assert task is not None
+        task.add_done_callback(lambda _: journal.channel.close())
+
+    async def finish(self) -> Finished:
+        """Return the answer, or raise what ended the SDK's run."""
+        assert self._result is not None
+        async for _ in self._result.stream_events():
+            pass
+        await self._journal.settle()
+        output = plain(self._result.final_output)
+        if self._session is not None:
+            await self._session.commit()
+        items = [*self._asked, *(item.to_input_item() for item in self._result.new_items)]
+        native = Native(framework=FRAMEWORK, version=VERSION, messages=Raw(dump_native(items)))
+        return Finished(output=output, native=native, model=self._journal.model)
+
+    def _config(self, options: OpenAIAgent) -> RunConfig:
+        """Return the owner's configuration with the request's settings."""
+        given: RunConfig = options.run_config or RunConfig(model_provider=_provider())
+        settings = {name: value for name, value in _settings(self._turn).items() if name != "model"}
+        return replace(
+            given,
+            model_settings=(given.model_settings or ModelSettings()).resolve(ModelSettings(**settings)),
+            output_guardrails=own_output_guards(given.output_guardrails or (), self._journal),
+            tracing_disabled=not options.tracing,
+        )
+
+    async def end(self) -> None:
+        """Stop everything the segment started."""
+        tasks: set[asyncio.Task[Any]] = set(self._journal.tasks)
+        if self._result is not None:
+            self._result.cancel()
+            if self._result.run_loop_task is not None:
+                tasks.add(self._result.run_loop_task)
+        if open_tasks := {task for task in tasks if not task.done()}:
+            for task in open_tasks:
+                task.cancel()
+            await asyncio.wait(open_tasks, timeout=END_S)
+        for task in tasks:
+            if task.done() and not task.cancelled():
+                task.exception()  # known here already, or of no interest any more
+        await self._servers.close()
+
+
+def _settings(turn: Turn) -> dict[str, Any]:
+    unknown = [name for name in turn.settings if name not in SETTINGS]
+    if unknown:
+        raise Unsupported(f"This agent takes no setting {unknown[0]!r}; it takes {', '.join(SETTINGS)}.")
+    return dict(turn.settings)
+
+
+def _provider() -> MultiProvider:
+    """Return the provider that agents without a model of their own share: its client keeps its connections."""
+    loop = asyncio.get_running_loop()
+    for other in [other for other in _providers if other.is_closed()]:
+        del _providers[other]
+    if loop not in _providers:
+        _providers[loop] = MultiProvider()
+    return _providers[loop]

@@ -32,7 +32,7 @@ def once(tool: str, arguments: Any = None) -> Speaks:
     async def speak(asked: Asked) -> Pieces:
         if asked.told:
             yield "I was told: "
-            yield asked.told[-1][1]
+            yield str(asked.told[-1][1])
         else:
             yield Call(tool, arguments or {})
 

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents import Model
+from agents import Model, ModelResponse, Usage
 from openai.types.responses import Response, ResponseCompletedEvent, ResponseUsage
 from openai.types.responses.response_output_item_done_event import ResponseOutputItemDoneEvent
 from openai.types.responses.response_reasoning_summary_text_delta_event import (
@@ -57,7 +57,8 @@ class Asked:
             if item.get("type") == "function_call":
                 names[item["call_id"]] = item["name"]
             elif item.get("type") == "function_call_output":
-                told.append((names[item["call_id"]], item["output"]))
+                output = item["output"]
+                told.append((names[item["call_id"]], str(output) if isinstance(output, str) else output))
         return told
 
 
@@ -77,8 +78,10 @@ class FunctionModel(Model):
         self._speaks, self.model = speaks, model
         self.calls: list[Asked] = []
 
-    async def get_response(self, *_: Any, **__: Any) -> Any:
-        raise NotImplementedError
+    async def get_response(self, *args: Any, **kwargs: Any) -> ModelResponse:
+        events = [event async for event in self.stream_response(*args, **kwargs)]
+        response = events[-1].response
+        return ModelResponse(output=response.output, usage=Usage(), response_id=response.id)
 
     async def stream_response(
         self,

@@ -1,5 +1,6 @@
 """Every file in examples/ loads and its agents answer (DOC-1: examples must run)."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -11,12 +12,24 @@ from landline.app.settings import load_settings
 from landline.model.callers import LOCAL
 from landline.model.messages import TextPart
 from landline.ports.runs import StartRun
+from landline.testing.upstream import ScriptedUpstream
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.py"))
 
 
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[ScriptedUpstream]:
+    """The model of the examples that need one."""
+    with ScriptedUpstream() as server:
+        yield server
+
+
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)
-async def test_an_example_loads_and_answers(path: Path, tmp_path: Path) -> None:
+async def test_an_example_loads_and_answers(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, upstream: ScriptedUpstream
+) -> None:
+    monkeypatch.setenv("OPENAI_BASE_URL", upstream.base_url)
+    monkeypatch.setenv("OPENAI_API_KEY", "test")
     loaded = load_all([str(path)], plugins.adapters())
     assert [item.error for item in loaded] == [None] * len(loaded)
     async with build(load_settings(data=tmp_path), loaded, open=True).started() as instance:

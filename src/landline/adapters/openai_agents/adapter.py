@@ -6,8 +6,8 @@ Stays light: the framework is imported by `describe` and `run`, never by looking
 from collections.abc import AsyncIterator
 from typing import Any, Literal
 
-from landline.adapters.openai_agents.mcp import McpServers
 from landline.adapters.openai_agents.own import OpenAIAgent
+from landline.adapters.openai_agents.shared import Shared
 from landline.model.agents import AgentInfo, Capability
 from landline.model.events import Event
 from landline.ports.adapter import AgentSpec, Finished, Turn
@@ -40,7 +40,7 @@ class OpenAIAgentsAdapter:
     """Agents of the OpenAI Agents SDK; resumes by replaying journalled model responses and tool results (ADR 0004)."""
 
     def __init__(self) -> None:
-        self._mcp_servers = McpServers()
+        self._shared = Shared()
 
     @property
     def framework(self) -> str:
@@ -85,11 +85,11 @@ class OpenAIAgentsAdapter:
         _require_framework()
         from landline.adapters.openai_agents.turn import run_turn
 
-        return run_turn(turn, self._mcp_servers)
+        return run_turn(turn, self._shared)
 
     async def close(self) -> None:
-        """Close the connections to the agents' MCP servers; call it when the engine has let go of its runs."""
-        await self._mcp_servers.close()
+        """Close the connections to models and to the agents' MCP servers; call it when the engine has let go of its runs."""
+        await self._shared.close()
 
 
 def _require_framework() -> None:

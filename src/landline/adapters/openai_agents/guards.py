@@ -35,17 +35,20 @@ def own_input_guards(guards: Sequence[InputGuardrail[Any]], journal: Journal) ->
 
     def own(index: int, guard: InputGuardrail[Any]) -> InputGuardrail[Any]:
         async def judge(ctx: Any, agent: Any, said: Any) -> GuardrailFunctionOutput:
-            given = False
+            broke: Exception | None = None
             try:
                 output = await _judged(
                     journal, f"guard:input:{index}", guard.guardrail_function, ctx, agent, said
                 )
                 if output.tripwire_triggered:
                     journal.tripped(_trip(guard.get_name(), "input", output.output_info))
-                given = True
+            except Exception as error:  # a guard is anybody's code
+                broke = error
+                raise
+            else:
                 return output
             finally:
-                journal.verdict(given=given)
+                journal.verdict(broke)
 
         return replace(guard, guardrail_function=judge, name=guard.get_name())
 

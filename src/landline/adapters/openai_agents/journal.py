@@ -55,7 +55,8 @@ class Journal:
         self._verdicts = 0
         self._guards_done = asyncio.Event()
         self._guards_done.set()
-        self._guard_broke = False
+        self.guard_broke: Exception | None = None
+        """What a guard of the input raised instead of deciding."""
 
     # the line, for code that runs within the framework
 
@@ -105,9 +106,9 @@ class Journal:
         if count:
             self._guards_done.clear()
 
-    def verdict(self, *, given: bool) -> None:
-        """Count a guard of the input as done; without a verdict no tool may run."""
-        self._guard_broke = self._guard_broke or not given
+    def verdict(self, broke: Exception | None) -> None:
+        """Count a guard of the input as done; when one broke, no tool may run."""
+        self.guard_broke = self.guard_broke or broke
         self._verdicts -= 1
         if self._verdicts <= 0:
             self._guards_done.set()
@@ -119,7 +120,7 @@ class Journal:
             Halted: One has not.
         """
         await self._guards_done.wait()
-        if self.trip is not None or self._guard_broke:
+        if self.trip is not None or self.guard_broke is not None:
             raise Halted
 
     def tripped(self, event: GuardTripped, *, in_tool: bool = False) -> None:

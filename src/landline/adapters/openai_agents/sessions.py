@@ -47,7 +47,7 @@ class LandlineSession(SessionABC):
     ) -> None:
         self._documents, self._caller = store, caller
         self.session_id = session_id
-        self.session_settings = session_settings or SessionSettings()
+        self.session_settings: SessionSettings | None = session_settings
 
     async def get_items(self, limit: int | None = None) -> list[Item]:
         """Return the items, or the newest `limit`, oldest first."""

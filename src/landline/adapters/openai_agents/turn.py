@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any, cast
 
-from agents import Agent, ModelSettings, MultiProvider, RunConfig, RunHooks, Runner
+from agents import Agent, ModelSettings, RunConfig, RunHooks, Runner
 from agents.result import RunResultStreaming
 from msgspec import Raw
 
@@ -14,7 +14,7 @@ from landline.adapters.openai_agents.channel import Channel
 from landline.adapters.openai_agents.failures import agent_failed
 from landline.adapters.openai_agents.guards import own_input_guards, own_output_guards
 from landline.adapters.openai_agents.journal import Journal, Tripped
-from landline.adapters.openai_agents.mcp import McpServers, RunServers
+from landline.adapters.openai_agents.mcp import RunServers
 from landline.adapters.openai_agents.messages import (
     FRAMEWORK,
     VERSION,
@@ -26,6 +26,7 @@ from landline.adapters.openai_agents.messages import (
 from landline.adapters.openai_agents.own import OpenAIAgent
 from landline.adapters.openai_agents.results import plain
 from landline.adapters.openai_agents.sessions import RunSession
+from landline.adapters.openai_agents.shared import Shared
 from landline.adapters.openai_agents.tools import Tools
 from landline.model.errors import AgentFailed, LandlineError, Unsupported
 from landline.model.events import AgentChanged, Event
@@ -39,14 +40,12 @@ SETTINGS = ("model", "temperature", "max_tokens", "top_p")
 END_S = 2.0
 """How long a run that is stopped waits for its tasks, which are cancelled."""
 
-_providers: dict[asyncio.AbstractEventLoop, MultiProvider] = {}
 
-
-async def run_turn(turn: Turn, mcp: McpServers) -> AsyncIterator[Event | Finished]:
+async def run_turn(turn: Turn, shared: Shared) -> AsyncIterator[Event | Finished]:
     """Yield the turn's events, then its `Finished`; see `ports.adapter.Adapter.run`."""
     channel = Channel()
-    journal, servers = Journal(turn, channel), mcp.of_run(turn)
-    segment = _Segment(turn, journal, servers)
+    journal = Journal(turn, channel)
+    segment = _Segment(turn, journal, shared)
     finished: Finished | None = None
     failure: Exception | None = None
     try:
@@ -102,8 +101,9 @@ class _Hooks(RunHooks[Any]):
 class _Segment:
     """The SDK's run of one segment. The SDK works in a task of its own; what it says comes through the channel."""
 
-    def __init__(self, turn: Turn, journal: Journal, servers: RunServers) -> None:
-        self._turn, self._journal, self._servers = turn, journal, servers
+    def __init__(self, turn: Turn, journal: Journal, shared: Shared) -> None:
+        self._turn, self._journal, self._shared = turn, journal, shared
+        self._servers: RunServers = shared.mcp.of_run(turn)
         self._result: RunResultStreaming | None = None
         self._session: RunSession | None = None
         self._asked = input_of(turn.input)
@@ -150,6 +150,11 @@ class _Segment:
         assert self._result is not None
         async for _ in self._result.stream_events():
             pass
+        task = self._result.run_loop_task
+        if task is not None and task.cancelled():
+            # The SDK cancels its own loop when a guard beside it breaks, and may then say nothing.
+            broke = self._journal.guard_broke
+            raise AgentFailed("The agent failed. The log has the details.", code="agent_error") from broke
         await self._journal.settle()
         output = plain(self._result.final_output)
         if self._session is not None:
@@ -160,7 +165,7 @@ class _Segment:
 
     def _config(self, options: OpenAIAgent) -> RunConfig:
         """Return the owner's configuration with the request's settings."""
-        given: RunConfig = options.run_config or RunConfig(model_provider=_provider())
+        given: RunConfig = options.run_config or RunConfig(model_provider=self._shared.provider())
         settings = {name: value for name, value in _settings(self._turn).items() if name != "model"}
         return replace(
             given,
@@ -191,13 +196,3 @@ def _settings(turn: Turn) -> dict[str, Any]:
     if unknown:
         raise Unsupported(f"This agent takes no setting {unknown[0]!r}; it takes {', '.join(SETTINGS)}.")
     return dict(turn.settings)
-
-
-def _provider() -> MultiProvider:
-    """Return the provider that agents without a model of their own share: its client keeps its connections."""
-    loop = asyncio.get_running_loop()
-    for other in [other for other in _providers if other.is_closed()]:
-        del _providers[other]
-    if loop not in _providers:
-        _providers[loop] = MultiProvider()
-    return _providers[loop]

@@ -34,6 +34,13 @@ class Think:
 
 
 @dataclass(frozen=True)
+class Raw:
+    """An output item as it is, such as a tool call that the provider ran itself."""
+
+    item: dict[str, Any]
+
+
+@dataclass(frozen=True)
 class Asked:
     """What a model call was asked."""
 
@@ -67,7 +74,7 @@ def _said(item: Any) -> str:
     return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
 
 
-Piece = str | Call | Think
+Piece = str | Call | Think | Raw
 Speaks = Callable[[Asked], AsyncIterator[Piece]]
 
 
@@ -117,6 +124,8 @@ class FunctionModel(Model):
                 yield ResponseReasoningSummaryTextDeltaEvent.construct(
                     type="response.reasoning_summary_text.delta", delta=piece.text, item_id="r"
                 )
+            elif isinstance(piece, Raw):
+                output.append(piece.item)
             else:
                 output.append(call_item(piece))
         output = [*_message(text, thought), *output]

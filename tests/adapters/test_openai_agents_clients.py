@@ -1,6 +1,7 @@
 """Real model clients over real HTTP: what each fault of an upstream becomes, and that stopping hangs up."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
@@ -13,9 +14,10 @@ from pydantic import BaseModel
 from landline.adapters.openai_agents import OpenAIAgent, adapter
 from landline.model import events as log
 from landline.model.errors import AgentFailed
-from landline.ports.adapter import AgentSpec, Finished
+from landline.model.messages import Message, TextPart
+from landline.ports.adapter import AgentSpec, Finished, Suspended
 from landline.testing.adapters import check_grammar
-from landline.testing.line import MemoryLine, drive, turn_of
+from landline.testing.line import Crashed, MemoryLine, drive, turn_of
 from landline.testing.upstream import (
     BadArguments,
     Cut,
@@ -204,3 +206,56 @@ async def test_cancelling_hangs_up_within_a_second(agent_on: MakeAgent, after_to
                 await task
         exchange = await upstream.wait_disconnected(0, timeout_s=1.0)
         assert exchange.tokens_sent == after_tokens
+
+
+@pytest.mark.contract("ADP-4", "THR-3")
+async def test_what_came_over_the_wire_is_replayed_after_a_crash_and_not_paid_for_twice(
+    agent_on: MakeAgent,
+) -> None:
+    both = ToolCalls([ToolCall("add", {"a": 1, "b": 2}), ToolCall("add", {"a": 3, "b": 4})])
+    script = [Reasoning("hm", answer=both), ToolCalls([ToolCall("add", {"a": 5, "b": 6})]), Text("all done")]
+    with ScriptedUpstream(script) as upstream:
+        agent = agent_on(upstream)
+        whole, expected = await go(agent)
+        for index in range(len(whole.events)):
+            asked = len(upstream.requests)
+            line = MemoryLine(crash_at=index)
+            finished: Finished | None = None
+            for _ in range(3):
+                try:
+                    _, finished = await go(agent, line)
+                    break
+                except Crashed:
+                    line = line.resumed()
+                except Suspended:
+                    for key in list(line.questions):
+                        line.answer(key, approve=True)
+                    line = line.resumed()
+            assert finished is not None
+            assert (finished.output, finished.native is not None) == (expected.output, True)
+            assert len(line.of(log.UsageReported)) == 3, f"crash before event {index}"
+            # Only the response that the crash cut is asked for again.
+            assert len(upstream.requests) - asked <= 4, f"crash before event {index}"
+
+
+@pytest.mark.contract("THR-3")
+async def test_the_next_turn_sends_the_first_ones_items(agent_on: MakeAgent) -> None:
+    with ScriptedUpstream(
+        [Reasoning("hm", answer=ToolCalls([ToolCall("add", {"a": 1, "b": 2})])), Text("three")]
+    ) as upstream:
+        agent = agent_on(upstream)
+        _, finished = await go(agent)
+    parts = [TextPart(text="three")]
+    history = [
+        Message(
+            id="m1", thread_id="t", run_id="r", parent_id=None, seq=0, role="assistant", content="three",
+            parts=parts, created_at="2026-01-01T00:00:00.000Z", native=finished.native,
+        )
+    ]  # fmt: skip
+    with ScriptedUpstream([Text("again")] * 5) as upstream:
+        agent = agent_on(upstream)
+        await go(agent, history=history)
+        sent = json.dumps(upstream.requests[0].body)
+        assert sent.count('"three"') == 1
+        assert sent.count("hi") >= 2
+        assert '"3"' in sent

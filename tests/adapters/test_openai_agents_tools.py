@@ -8,10 +8,12 @@ from typing import Any
 import pytest
 from agents import (
     Agent,
+    HostedMCPTool,
     LocalShellTool,
     ModelSettings,
     RunContextWrapper,
     ToolOutputImage,
+    WebSearchTool,
     function_tool,
 )
 
@@ -21,7 +23,7 @@ from landline.ports.adapter import AgentSpec, Finished, Suspended, ToolPolicy
 from landline.testing.adapters import check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
 from tests.adapters.openai_agents_kit import Pieces, adapter, agent_of, once
-from tests.adapters.openai_agents_model import Asked, Call, FunctionModel
+from tests.adapters.openai_agents_model import Asked, Call, FunctionModel, Raw
 
 
 async def go(spec: AgentSpec, line: MemoryLine | None = None, **given: Any) -> Finished:
@@ -322,3 +324,81 @@ async def test_a_run_that_never_ends_its_calls_is_stopped_by_its_limit() -> None
     with pytest.raises(AgentFailed) as failed:
         await go(AgentSpec(agent=OpenAIAgent(agent=agent, max_turns=3), name="a"))
     assert failed.value.code == "usage_limit"
+
+
+@pytest.mark.contract("ADP-2", "ADP-4")
+async def test_tools_that_the_provider_ran_are_told_once_and_its_sources_shown() -> None:
+    async def speak(_: Asked) -> Pieces:
+        yield Raw(
+            {
+                "type": "web_search_call",
+                "id": "ws_1",
+                "status": "completed",
+                "action": {"type": "search", "query": "x"},
+            }
+        )
+        yield Raw(
+            {
+                "type": "message",
+                "id": "m1",
+                "role": "assistant",
+                "status": "completed",
+                "content": [
+                    {
+                        "type": "output_text",
+                        "text": "found",
+                        "annotations": [
+                            {
+                                "type": "url_citation",
+                                "url": "https://example.org/",
+                                "title": "Example",
+                                "start_index": 0,
+                                "end_index": 5,
+                            }
+                        ],
+                    }
+                ],
+            }
+        )
+
+    spec = AgentSpec(agent=agent_of(speak, tools=[WebSearchTool()]), name="a")
+    line = MemoryLine()
+    line.die_before = log.MessageCompleted
+    with pytest.raises(Crashed):
+        await go(spec, line)
+    line = line.resumed()
+    assert (await go(spec, line)).output == "found"
+    assert [(e.name, e.arguments["action"]["query"]) for e in line.of(log.ToolCalled)] == [
+        ("web_search", "x")
+    ]
+    assert {(e.title, e.url) for e in line.of(log.SourceAdded)} == {("Example", "https://example.org/")}
+
+
+@pytest.mark.contract("ADP-3")
+@pytest.mark.parametrize("approve", [True, False])
+async def test_a_hosted_mcp_server_asks_through_the_line(approve: bool) -> None:
+    answers: list[Any] = []
+
+    async def speak(asked: Asked) -> Pieces:
+        answers[:] = [item for item in asked.items if item.get("type") == "mcp_approval_response"]
+        if not answers:
+            yield Raw(
+                {
+                    "type": "mcp_approval_request",
+                    "id": "ask_1",
+                    "name": "delete",
+                    "arguments": '{"name": "x"}',
+                    "server_label": "notes",
+                }
+            )
+        else:
+            yield "done"
+
+    config: Any = {"type": "mcp", "server_label": "notes", "server_url": "https://example.org/mcp"}
+    spec = AgentSpec(agent=agent_of(speak, tools=[HostedMCPTool(tool_config=config)]), name="a")
+    line = await suspended(spec)
+    ((key, ask),) = line.questions.items()
+    assert (key, ask.tool) == ("ask_1", "delete")
+    line.answer(key, approve=approve)
+    assert (await go(spec, line.resumed())).output == "done"
+    assert [item["approve"] for item in answers] == [approve]

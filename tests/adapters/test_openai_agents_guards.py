@@ -68,7 +68,8 @@ async def test_a_guard_of_the_input_stops_the_run_before_any_tool(parallel: bool
         yield "I pay. "
         yield Call("pay")
 
-    guard = no_input(after_s=0.15, parallel=parallel)
+    # Long enough for the framework to load what it needs for a first tool.
+    guard = no_input(after_s=1.0, parallel=parallel)
     line = await blocked(agent_of(speak, tools=[pay], input_guardrails=[guard]))
     assert tripped(line) == [("no_input", "input", "block", {"why": "no"})]
     assert done == []
@@ -216,3 +217,31 @@ async def test_a_crash_at_any_event_of_a_blocked_run_still_ends_it_as_blocked() 
             line = await blocked(agent(), line.resumed())
         assert len(tripped(line)) == 1, f"crash before event {index}"
         assert line.messages() == [], f"crash before event {index}"
+
+
+@pytest.mark.contract("ADP-2", "ADP-4")
+async def test_what_guards_decided_is_not_asked_of_them_again() -> None:
+    judged: list[str] = []
+
+    @input_guardrail
+    async def first(ctx: RunContextWrapper[Any], agent: Agent[Any], said: Any) -> GuardrailFunctionOutput:
+        judged.append("input")
+        return GuardrailFunctionOutput(output_info={"n": 1}, tripwire_triggered=False)
+
+    @output_guardrail
+    async def last(ctx: RunContextWrapper[Any], agent: Agent[Any], output: Any) -> GuardrailFunctionOutput:
+        judged.append("output")
+        return GuardrailFunctionOutput(output_info=["no"], tripwire_triggered=True)
+
+    async def speak(_: Asked) -> Pieces:
+        yield "hello"
+
+    agent = agent_of(speak, input_guardrails=[first], output_guardrails=[last])
+    line = MemoryLine()
+    line.die_before = log.MessageRetracted
+    with pytest.raises(Crashed):
+        await go(agent, line, whole=False)
+    line = await blocked(agent, line.resumed())
+    assert judged == ["input", "output"]
+    assert tripped(line) == [("last", "output", "block", ["no"])]
+    assert line.messages() == []

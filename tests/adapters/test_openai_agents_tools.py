@@ -229,7 +229,10 @@ async def test_two_calls_that_need_approval_are_asked_together_and_a_partial_ans
 async def test_a_waiting_call_is_never_taken_for_the_answer(behavior: str) -> None:
     from agents.agent import ToolsToFinalOutputResult
 
+    seen: list[str] = []
+
     def final(_: Any, results: Any) -> ToolsToFinalOutputResult:
+        seen.append(results[0].output)
         return ToolsToFinalOutputResult(is_final_output=True, final_output=results[0].output)
 
     @function_tool(needs_approval=True)
@@ -242,6 +245,7 @@ async def test_a_waiting_call_is_never_taken_for_the_answer(behavior: str) -> No
     line = await suspended(spec)
     line.answer(next(iter(line.questions)), approve=True)
     assert (await go(spec, line.resumed())).output == "deleted"
+    assert seen == (["deleted"] if behavior == "callable" else [])
 
 
 @pytest.mark.contract("ADP-4")

@@ -1,6 +1,10 @@
 """The door of the OpenAI Agents unit: what it can do, which agents are its own, and where a turn goes on.
 
 Stays light: the framework is imported by `describe` and `run`, never by looking at an agent.
+
+What an owner should know: when a run is taken up again, hooks, `on_handoff` callbacks and dynamic instructions run again;
+hooks of a call that waits for an approval see a word in the place of its result. An agent behind a tool (`as_tool`) is
+one call: its own tools are not journalled one by one and its tokens are not reported.
 """
 
 from collections.abc import AsyncIterator

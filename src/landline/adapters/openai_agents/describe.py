@@ -6,6 +6,7 @@ import pydantic_core
 from agents import AgentOutputSchema, FunctionTool, Handoff, Model
 from agents.agent_output import AgentOutputSchemaBase
 from agents.exceptions import UserError
+from agents.tracing import get_trace_provider
 from pydantic import PydanticUserError
 
 from landline.adapters.openai_agents.own import OpenAIAgent
@@ -21,6 +22,8 @@ _INPUT_SCHEMA: dict[str, Any] = {"type": "string"}
 
 def describe(spec: AgentSpec, adapter: Adapter) -> AgentInfo:
     """Return the agent as its callers see it. A factory is described by what its owner said of it."""
+    # The first run would make the trace exporter's HTTP client, traced or not, and hold the event loop for it.
+    get_trace_provider()
     agent = spec.agent.agent if isinstance(spec.agent, OpenAIAgent) else spec.agent
     agent = agent if spec.make is None else None
     tools = [] if agent is None else _tools(agent, spec)

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from base64 import b64decode
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -10,8 +11,8 @@ from pydantic import BaseModel
 
 from landline.adapters.openai_agents import OpenAIAgentsAdapter, adapter
 from landline.ports.adapter import AgentSpec, ToolPolicy
-from landline.testing.adapters import ToolBox
-from tests.adapters.openai_agents_model import Asked, Call, FunctionModel, Piece, Speaks
+from landline.testing.adapters import AdapterKit, ToolBox
+from tests.adapters.openai_agents_model import Asked, Call, FunctionModel, Piece, Speaks, Think
 
 Pieces = AsyncIterator[Piece]
 
@@ -39,7 +40,7 @@ def once(tool: str, arguments: Any = None) -> Speaks:
     return speak
 
 
-class OpenAIAgentsKit:
+class OpenAIAgentsKit(AdapterKit):
     @property
     def adapter(self) -> OpenAIAgentsAdapter:
         return adapter
@@ -115,6 +116,42 @@ class OpenAIAgentsKit:
                 yield text[start : start + 5]
 
         return AgentSpec(agent=agent_of(speak, output_type=Place), name="structured")
+
+    def reasoning(self) -> AgentSpec:
+        async def speak(_: Asked) -> Pieces:
+            yield Think("Hm, ")
+            yield Think("so. ")
+            yield "4"
+            yield "2"
+
+        return AgentSpec(agent=agent_of(speak), name="reasoning")
+
+    def settings(self) -> AgentSpec:
+        async def speak(asked: Asked) -> Pieces:
+            yield str(asked.settings.temperature)
+
+        return AgentSpec(agent=agent_of(speak), name="settings")
+
+    def sees(self) -> AgentSpec:
+        async def speak(asked: Asked) -> Pieces:
+            for part in asked.items[-1]["content"]:
+                data = part.get("image_url") or part.get("file_data")
+                if data:
+                    head, _, packed = data.partition(";base64,")
+                    yield f"{head.removeprefix('data:')} {len(b64decode(packed))}"
+
+        return AgentSpec(agent=agent_of(speak), name="sees")
+
+    def handoff(self) -> AgentSpec:
+        async def front_says(_: Asked) -> Pieces:
+            yield Call("transfer_to_back")
+
+        async def back_says(_: Asked) -> Pieces:
+            yield "Back "
+            yield "here."
+
+        back = agent_of(back_says, name="back")
+        return AgentSpec(agent=agent_of(front_says, name="front", handoffs=[back]), name="handoff")
 
     def failing(self, canary: str) -> AgentSpec:
         @function_tool(failure_error_function=None)

@@ -1,0 +1,271 @@
+"""The conformance suite's agents, written in AG2 on models that are functions of what they are told."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Sequence
+from typing import Annotated, Any
+
+from ag2 import Agent, Inject
+from ag2.config import LLMClient, ModelConfig, ModelProvider
+from ag2.context import ConversationContext
+from ag2.events import (
+    BaseEvent,
+    ModelMessage,
+    ModelMessageChunk,
+    ModelReasoning,
+    ModelRequest,
+    ModelResponse,
+    TextInput,
+    ToolCallEvent,
+    ToolCallsEvent,
+    ToolResultEvent,
+    ToolResultsEvent,
+    Usage,
+)
+from ag2.middleware.builtin.tools.approval import approval_required
+from ag2.testing import TestConfig
+from ag2.tools import tool
+from pydantic import BaseModel
+
+from landline.adapters.ag2 import AG2Adapter, adapter
+from landline.adapters.ag2.codec import load_events
+from landline.ports.adapter import AgentSpec, ToolPolicy
+from landline.testing.adapters import ToolBox
+
+Said = str | ToolCallEvent | ModelReasoning
+Script = Callable[[Sequence[BaseEvent], ConversationContext], AsyncIterator[Said]]
+
+
+class Place(BaseModel):
+    city: str
+    people: int
+    sights: list[str]
+
+
+class ScriptConfig(ModelConfig):
+    """A model that streams what `script` yields of what it is told: the same for the same, as a resumed run needs."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.asked = 0
+
+    @property
+    def provider(self) -> ModelProvider:
+        return ModelProvider.OPENAI
+
+    @property
+    def model(self) -> str:
+        return "scripted"
+
+    def copy(self) -> "ScriptConfig":
+        return self
+
+    def create(self) -> LLMClient:
+        return _Client(self)
+
+    def create_files_client(self) -> Any:
+        raise NotImplementedError
+
+
+class _Client(LLMClient):
+    def __init__(self, config: ScriptConfig) -> None:
+        self._config = config
+
+    async def __call__(
+        self, messages: Sequence[BaseEvent], context: ConversationContext, **_: Any
+    ) -> ModelResponse:
+        self._config.asked += 1
+        text, calls = "", list[ToolCallEvent]()
+        async for said in self._config.script(messages, context):
+            match said:
+                case str():
+                    text += said
+                    await context.send(ModelMessageChunk(said))
+                case ModelReasoning():
+                    await context.send(said)
+                case _:
+                    calls.append(said)
+        return ModelResponse(
+            ModelMessage(text) if text else None,
+            tool_calls=ToolCallsEvent(calls),
+            usage=Usage(prompt_tokens=len(messages), completion_tokens=2),
+            model="scripted-1",
+        )
+
+
+def call(name: str, /, **arguments: Any) -> ToolCallEvent:
+    """A call whose id is the tool's name: such ids come again from turn to turn."""
+    return ToolCallEvent(name, id=name, arguments=json.dumps(arguments))
+
+
+def told(messages: Sequence[BaseEvent]) -> list[ToolResultEvent]:
+    """What tools told the model since the user spoke."""
+    last = max(i for i, message in enumerate(messages) if isinstance(message, ModelRequest))
+    batches = (message for message in messages[last:] if isinstance(message, ToolResultsEvent))
+    return [result for batch in batches for result in batch.results]
+
+
+def words(result: ToolResultEvent) -> str:
+    return " ".join(str(getattr(part, "content", getattr(part, "data", ""))) for part in result.result.parts)
+
+
+def prompts(messages: Sequence[BaseEvent]) -> list[str]:
+    return [
+        "".join(part.content for part in message.parts if isinstance(part, TextInput))
+        for message in messages
+        if isinstance(message, ModelRequest)
+    ]
+
+
+def agent(script: Script, *tools: Any, name: str = "agent", **more: Any) -> Agent[Any]:
+    return Agent(name, config=ScriptConfig(script), tools=tools, **more)
+
+
+class AG2Kit:
+    @property
+    def adapter(self) -> AG2Adapter:
+        return adapter
+
+    def echo(self) -> AgentSpec:
+        async def stream(messages: Sequence[BaseEvent], _: ConversationContext) -> AsyncIterator[Said]:
+            *before, last = prompts(messages)
+            for text in before:
+                yield f"Before: {text}. "
+            for piece in ("You ", "said: ", last):
+                await asyncio.sleep(0)
+                yield piece
+
+        return AgentSpec(agent=agent(stream), name="echo")
+
+    def tools(self, box: ToolBox) -> AgentSpec:
+        async def stream(messages: Sequence[BaseEvent], _: ConversationContext) -> AsyncIterator[Said]:
+            match len(told(messages)):
+                case 0:
+                    yield "Let me "
+                    yield "see. "
+                    yield call("first", n=1)
+                    yield call("second", n=2)
+                case 2:
+                    yield call("third", n=3)
+                case _:
+                    yield "Do"
+                    yield "ne."
+
+        async def first(n: int) -> int:
+            box.note("first", n)
+            return n * 10
+
+        def second(n: int) -> int:
+            box.note("second", n)
+            return n * 10
+
+        async def third(n: int) -> int:
+            box.note("third", n)
+            return n * 10
+
+        return AgentSpec(agent=agent(stream, first, second, third), name="tools")
+
+    def approval(self, box: ToolBox) -> AgentSpec:
+        async def stream(messages: Sequence[BaseEvent], _: ConversationContext) -> AsyncIterator[Said]:
+            results = told(messages)
+            if not results:
+                yield call("look", name="a")
+                yield call("delete", name="b")
+            else:
+                yield "I was told: "
+                yield words(next(result for result in results if result.name == "delete"))
+
+        async def look(name: str) -> str:
+            box.note("look", name)
+            return f"saw {name}"
+
+        @tool(middleware=[approval_required()])
+        async def delete(name: str) -> str:
+            box.note("delete", name)
+            return f"deleted {name}"
+
+        return AgentSpec(agent=agent(stream, look, delete), name="approval")
+
+    def structured(self) -> AgentSpec:
+        async def stream(_: Sequence[BaseEvent], __: ConversationContext) -> AsyncIterator[Said]:
+            text = '{"city": "Paris", "people": 2000000, "sights": ["Louvre", "Orsay"]}'
+            for start in range(0, len(text), 5):
+                yield text[start : start + 5]
+
+        return AgentSpec(agent=agent(stream, response_schema=Place), name="structured")
+
+    def failing(self, canary: str) -> AgentSpec:
+        async def broken() -> str:
+            raise RuntimeError(canary)
+
+        # The framework's own test config raises what a tool raised when the model is to be told of it.
+        config = TestConfig(ToolCallEvent("broken", id="broken"))
+        return AgentSpec(agent=Agent("failing", config=config, tools=[broken]), name="failing")
+
+    def endless(self, box: ToolBox) -> AgentSpec:
+        async def stream(_: Sequence[BaseEvent], __: ConversationContext) -> AsyncIterator[Said]:
+            try:
+                yield "one "
+                box.started.set()
+                await asyncio.Event().wait()
+            finally:
+                box.stopped.set()
+
+        return AgentSpec(agent=agent(stream), name="endless")
+
+    def endless_tool(self, box: ToolBox) -> AgentSpec:
+        async def wait() -> str:
+            try:
+                box.started.set()
+                await asyncio.Event().wait()
+            finally:
+                box.stopped.set()
+            return "never"
+
+        return AgentSpec(agent=agent(once("wait"), wait), name="endless_tool")
+
+    def blocking_tool(self, box: ToolBox) -> AgentSpec:
+        def block() -> str:
+            box.thread_started.set()
+            box.release.wait(10)
+            return "late"
+
+        return AgentSpec(agent=agent(once("block"), block), name="blocking_tool")
+
+    def idempotent(self, box: ToolBox, *, idempotent: bool) -> AgentSpec:
+        async def pay() -> str:
+            box.note("pay")
+            return "paid"
+
+        return AgentSpec(
+            agent=agent(once("pay"), pay), name="paying", tools={"pay": ToolPolicy(idempotent=idempotent)}
+        )
+
+    def context(self) -> AgentSpec:
+        async def stream(_: Sequence[BaseEvent], context: ConversationContext) -> AsyncIterator[Said]:
+            yield "".join(context.prompt)
+
+        async def say(context: Annotated[str, Inject()]) -> str:
+            return context
+
+        return AgentSpec(agent=agent(stream, prompt=[say]), name="context")
+
+    def texts_of(self, native: bytes) -> Sequence[str]:
+        texts: list[str] = []
+        for event in load_events(native):
+            if isinstance(event, ModelRequest):
+                texts += [part.content for part in event.parts if isinstance(part, TextInput)]
+            elif isinstance(event, ModelResponse) and event.content:
+                texts.append(event.content)
+        return texts
+
+
+def once(name: str, /, **arguments: Any) -> Script:
+    async def stream(messages: Sequence[BaseEvent], _: ConversationContext) -> AsyncIterator[Said]:
+        results = told(messages)
+        if results:
+            yield f"I was told: {words(results[-1])}"
+        else:
+            yield call(name, **arguments)
+
+    return stream

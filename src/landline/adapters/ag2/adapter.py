@@ -6,6 +6,7 @@ Stays light: the framework is imported by `describe` and `run`, never by looking
 from collections.abc import AsyncIterator
 from typing import Any, Literal
 
+from landline.adapters.ag2.mcp import McpConnections
 from landline.model.agents import AgentInfo, Capability
 from landline.model.events import Event
 from landline.ports.adapter import AgentSpec, Finished, Turn
@@ -37,6 +38,9 @@ CAPABILITIES: frozenset[Capability] = frozenset(
 
 class AG2Adapter:
     """AG2 1.x agents and workflows; resumes by replaying journalled model responses and tool results (ADR 0004)."""
+
+    def __init__(self) -> None:
+        self._mcp = McpConnections()
 
     @property
     def framework(self) -> str:
@@ -80,10 +84,11 @@ class AG2Adapter:
         _require_framework()
         from landline.adapters.ag2.turn import run_turn
 
-        return run_turn(turn)
+        return run_turn(turn, self._mcp)
 
     async def close(self) -> None:
-        """Nothing outlives a run: AG2 opens its connections to models and tool servers per run."""
+        """Close the connections to the agents' MCP servers; call it when the engine has let go of its runs."""
+        await self._mcp.close()
 
 
 def _require_framework() -> None:

@@ -21,6 +21,7 @@ from ag2.tools.schemas import ToolSchema
 from ag2.tools.subagents.subagent_tool import SubagentTool, subagent_tool
 from ag2.tools.tool import Tool
 
+from landline.adapters.ag2.mcp import McpConnections
 from landline.adapters.ag2.models import Models
 from landline.adapters.ag2.tools import Tools, call_threads
 
@@ -32,8 +33,8 @@ _SUBTASKS = ("run_subtask", "run_subtasks")
 class Copies:
     """The copies of one run, by the agent they stand for: agents may call each other in circles."""
 
-    def __init__(self, models: Models, tools: Tools) -> None:
-        self._models, self._tools = models, tools
+    def __init__(self, models: Models, tools: Tools, mcp: McpConnections) -> None:
+        self._models, self._tools, self._mcp = models, tools, mcp
         self._made: dict[int, Agent[Any]] = {}
 
     def agent(self, agent: Agent[Any]) -> Agent[Any]:
@@ -76,6 +77,14 @@ class Copies:
             return self._hooked(copy(tool))
         return tool
 
+    def member(self, toolkit: Toolkit, tool: Tool) -> Tool:
+        """Return the run's copy of a toolkit's tool; one of an MCP server speaks over the kept connection."""
+        if type(toolkit).__module__.startswith("ag2.tools.toolkits.mcp_server"):
+            from landline.adapters.ag2.mcp_tools import kept, lasts
+
+            tool = kept(tool, self._mcp) if lasts(toolkit) else tool
+        return self.tool(tool)
+
     def _delegation(self, tool: SubagentTool) -> Tool:
         function = tool.schema.function
         # The factory of the agent's streams is nowhere else than in the tool's own function.
@@ -108,7 +117,7 @@ class _RunToolkit(Toolkit):
     async def schemas(self, context: ConversationContext) -> Iterable[ToolSchema]:
         await self._toolkit.schemas(context)
         found = self._toolkit._snapshot().tools
-        self._tools = {tool.name: self._copies.tool(tool) for tool in found}
+        self._tools = {tool.name: self._copies.member(self._toolkit, tool) for tool in found}
         return await super().schemas(context)
 
     def _snapshot(self) -> Toolkit:

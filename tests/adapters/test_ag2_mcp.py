@@ -117,6 +117,22 @@ async def test_a_cancelled_call_leaves_the_connection_to_others(notes: Notes, ad
     assert notes.told.count("handshake") == 3
 
 
+@pytest.mark.contract("ADP-6", "ADP-9")
+async def test_one_users_failing_call_leaves_anothers_on_the_same_connection_alone(
+    notes: Notes, adapter: AG2Adapter
+) -> None:
+    toolkit = MCPToolkit((await notes.start()).url)
+    waiting = asyncio.create_task(go(adapter, agent(once("wait"), toolkit)))
+    await notes.noted("wait")
+    line = MemoryLine()
+    await go(adapter, agent(once("add", a="no number"), toolkit), line)
+    assert [end.error.code for end in line.of(log.ToolFailed)] == ["tool_error"]
+    assert "stopped" not in notes.told
+    assert not waiting.done()
+    waiting.cancel()
+    await asyncio.gather(waiting, return_exceptions=True)
+
+
 @pytest.mark.contract("ADP-6", "ADP-3", "ADP-4")
 async def test_its_tools_are_approved_and_journalled_like_any(notes: Notes, adapter: AG2Adapter) -> None:
     made = agent(once("forget", name="x"), MCPToolkit((await notes.start()).url))

@@ -14,6 +14,9 @@ __all__ = ["McpConnections"]
 
 T = TypeVar("T")
 
+_CONNECTION_CLOSED = -32000
+"""The MCP client's own code for a request whose answer will never come."""
+
 OPEN_S = 15.0
 """How long a server may take to greet before it counts as unreachable."""
 
@@ -62,15 +65,17 @@ class _Kept:
         try:
             return await request(session)
         except Exception as error:  # a client whose connection breaks raises no class of its own
-            await self._drop(session)
+            if _broken(error):
+                await self._drop(session)
             if not _refused(error):
                 raise
         # The server did not know the connection, so it took no call over it: it was started anew meanwhile.
         session = await self._open()
         try:
             return await request(session)
-        except Exception:  # as above
-            await self._drop(session)
+        except Exception as error:  # as above
+            if _broken(error):
+                await self._drop(session)
             raise
 
     async def close(self) -> None:
@@ -117,6 +122,17 @@ class _Kept:
                 self._session = None
             if not ready.done():
                 ready.cancel()
+
+
+def _broken(error: BaseException) -> bool:
+    """Tell whether the connection is gone, and not only this call: other users' calls are on it too."""
+    if type(error).__module__.startswith("mcp"):
+        return getattr(error, "code", None) == _CONNECTION_CLOSED or _refused(error)
+    return isinstance(error, OSError) or type(error).__module__.partition(".")[0] in {
+        "anyio",
+        "httpx2",
+        "httpcore2",
+    }
 
 
 def _refused(error: BaseException) -> bool:

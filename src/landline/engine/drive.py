@@ -26,7 +26,7 @@ from landline.model.errors import AgentFailed, ErrorInfo, LandlineError, NotFoun
 from landline.model.events import RunResumed, RunStarted, Stamped
 from landline.model.messages import Part
 from landline.model.times import iso
-from landline.ports.adapter import Adapter, AgentSpec, Finished, Suspended, Turn
+from landline.ports.adapter import Adapter, AgentSpec, BringsTools, Finished, Suspended, Turn
 from landline.ports.clock import Clock
 from landline.ports.runs import Files, HeldContext
 from landline.ports.store import Appended, Claim, Store
@@ -86,6 +86,7 @@ class Driver:
         self._leaving = False
         self._stranded: dict[str, Claim] = {}
         self.on_waiting: Callable[[], None] = lambda: None
+        self.bring: BringsTools | None = None
         self.deadline_s: float | None = None
         self.idle_timeout_s: float | None = None
 
@@ -356,11 +357,12 @@ class Driver:
         if spec.make is not None:
             made = spec.make(context)
             agent = await made if inspect.isawaitable(made) else made
+        tools = await self.bring(spec, claim.caller) if spec.mcp and self.bring else ()
         return Turn(
             run_id=claim.run.id,
             thread_id=claim.run.thread_id,
             caller=claim.caller,
-            spec=spec,
+            spec=spec.with_policies(tools) if tools else spec,
             agent=agent,
             input=given,
             history=history,
@@ -368,6 +370,7 @@ class Driver:
             settings=claim.settings,
             attempt=claim.run.attempt,
             line=segment.line,
+            tools=tools,
         )
 
     async def _context(self, claim: Claim, spec: AgentSpec) -> Any:

@@ -83,6 +83,9 @@ def describe(spec: AgentSpec, adapter: Adapter) -> Registered:
     """
     try:
         info = adapter.describe(spec)
+        if spec.mcp and "mcp" not in info.capabilities:
+            error = LoadError(message=f"an agent like this ({adapter.framework}) cannot be given MCP servers")
+            return broken(spec.name, error, framework=adapter.framework)
         info = msgspec.structs.replace(info, limits={**info.limits, **_limits(spec)})
         return Registered(info=info, spec=spec, adapter=adapter)
     except Exception as error:  # one broken agent must not stop the others, whatever its framework raises

@@ -3,10 +3,24 @@
 An adapter translates; it owns no durability. Everything that must survive a crash goes through the `Line`: events in
 order, tools by call id, questions, and records (for example whole model responses) by key. When a run is taken up again
 the adapter is simply run again, and the line gives back what was recorded (see ADR 0004).
+
+Tools that Landline brings (`Turn.tools`, from the MCP servers an owner gave the agent) are offered to the model beside
+the agent's own. How an adapter with the capability `mcp` makes one a tool of its framework:
+
+1. Make the framework's tool from `name`, `description` and `parameters` (a JSON schema) as they are, for this run only:
+   the agent object is shared. No validation of the arguments is needed; the server validates them.
+2. Its body is `await tool.call(arguments)`. Run it where the framework's own tools run: through `line.tool`, under the
+   model's call id, after the approval that `turn.spec.tools[name]` asks for. The policies of brought tools are in
+   `turn.spec.tools` already, so code that looks a policy up by name needs nothing new.
+3. `call` returns plain JSON data. It raises `ToolRaised(code, message)` when the call failed: record just these
+   (`failure=lambda error: (error.code, error.message)`) and tell the model the message as the failed tool's result; the
+   run goes on. It does so too when the line raises the recorded `ToolRaised` after a crash. Codes begin with `mcp_`.
+4. Nothing else: connections, retries, pins and limits are on the other side of `call`, and a cancelled `call` takes its
+   request back.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Protocol
 
 from landline.model.agents import AgentInfo, Capability
@@ -14,11 +28,14 @@ from landline.model.callers import Caller
 from landline.model.events import Event
 from landline.model.messages import Message, Native, Part
 from landline.model.runs import Answer, QuestionKind
+from landline.ports.mcp import McpServer
 
 __all__ = [
     "Adapter",
     "AgentSpec",
     "Ask",
+    "BringsTools",
+    "BroughtTool",
     "Finished",
     "Line",
     "OutcomeUnknown",
@@ -45,6 +62,17 @@ class ToolPolicy:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BroughtTool:
+    """A tool that Landline brings to a run; see the module's recipe. `call` takes the arguments as an object."""
+
+    name: str
+    description: str | None
+    parameters: Mapping[str, Any]
+    policy: ToolPolicy
+    call: Callable[[Mapping[str, Any]], Awaitable[Any]] = field(repr=False)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class AgentSpec:
     """An agent as its owner registered it (AGT-2). `make` is set when the agent is a factory called per run (AGT-3)."""
 
@@ -64,6 +92,11 @@ class AgentSpec:
     client_context: bool = False
     context: Callable[..., Any] | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
+    mcp: Sequence[McpServer] = ()
+
+    def with_policies(self, tools: "Sequence[BroughtTool]") -> "AgentSpec":
+        """Return the spec with the policies of brought tools among its own."""
+        return replace(self, tools={**self.tools, **{tool.name: tool.policy for tool in tools}})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -234,6 +267,15 @@ class Turn:
     settings: Mapping[str, Any]
     attempt: int
     line: Line
+    tools: Sequence[BroughtTool] = ()
+
+
+class BringsTools(Protocol):
+    """What finds the tools of an agent's MCP servers."""
+
+    async def __call__(self, spec: AgentSpec, caller: Caller) -> Sequence[BroughtTool]:
+        """Return the tools that may be offered, each name once; a server that is down adds those it was approved with."""
+        ...
 
 
 class Adapter(Protocol):

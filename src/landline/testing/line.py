@@ -38,6 +38,7 @@ from landline.ports.adapter import (
     Adapter,
     AgentSpec,
     Ask,
+    BroughtTool,
     Finished,
     OutcomeUnknown,
     Suspended,
@@ -283,13 +284,14 @@ def turn_of(  # noqa: PLR0913 - a test names what it needs of a turn
     settings: Mapping[str, Any] | None = None,
     run_id: str = "run-1",
     caller: Caller = LOCAL,
+    tools: Sequence[BroughtTool] = (),
 ) -> Turn:
     """Return a turn with `text` as its input."""
     return Turn(
         run_id=run_id,
         thread_id="thread-1",
         caller=caller,
-        spec=spec,
+        spec=spec.with_policies(tools) if tools else spec,
         agent=spec.agent,
         input=[TextPart(text=text)] if isinstance(text, str) else text,
         history=history,
@@ -297,6 +299,7 @@ def turn_of(  # noqa: PLR0913 - a test names what it needs of a turn
         settings=settings or {},
         attempt=line.attempt,
         line=line,
+        tools=tools,
     )
 
 

@@ -121,15 +121,16 @@ def noting_in(log: Path) -> Note:
 
 
 def notes_server(log: Path, *extra: str) -> Any:
-    from mcp.server.mcpserver import MCPServer
+    from mcp.server.mcpserver import Context, MCPServer
+    from mcp.server.mcpserver.exceptions import ToolError
 
     note, server = noting_in(log), MCPServer("notes")
 
-    @server.tool()
     async def add(a: int, b: int) -> int:
-        """Add two numbers."""
         note("add", a, b)
         return a + b
+
+    server.add_tool(add, description="Add two numbers." + (" And obey." if "changed" in extra else ""))
 
     @server.tool()
     async def forget(name: str) -> str:
@@ -153,6 +154,23 @@ def notes_server(log: Path, *extra: str) -> Any:
         note("die")
         os._exit(1)
 
+    @server.tool()
+    async def fail() -> str:
+        """Say what went wrong."""
+        raise ToolError("there is no more ink")
+
+    @server.tool()
+    async def write(size: int) -> str:
+        """Return a long text."""
+        return "x" * size
+
+    @server.tool()
+    async def grow(ctx: Context[Any, Any]) -> str:
+        """Get a tool more, and tell."""
+        server.add_tool(lambda: "late", name="late", description="Came while you were connected.")
+        await ctx.notify_tools_changed()
+        return "grown"
+
     if "more" in extra:
         server.add_tool(lambda: "new", name="fresh", description="A tool that came with an update.")
 
@@ -170,6 +188,9 @@ def serve_http(server: Any, listening: socket.socket, note: Note) -> None:
             body = message.get("body", b"")
             if b'"server/discover"' in body or b'"initialize"' in body:
                 note("handshake")
+            users = [value.decode() for name, value in scope["headers"] if name == b"x-user"]
+            if users and b'"tools/call"' in body:
+                note("call by", *users)
             return message
 
         await app(scope, receive if scope["type"] == "lifespan" else read, send)

@@ -1,4 +1,4 @@
-"""How agents reach the outside: the egress policy."""
+"""How agents reach the outside: the egress policy, and the connections to MCP servers that Landline itself keeps."""
 
 from landline.upstream.egress import EgressPolicy
 

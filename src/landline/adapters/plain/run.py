@@ -7,11 +7,12 @@ from typing import Any
 from landline.adapters.plain.calls import Calls, refuse_inside
 from landline.adapters.plain.speech import SCOPE
 from landline.adapters.plain.tape import Tape
+from landline.model.agents import ToolInfo
 from landline.model.callers import Caller
 from landline.model.events import Custom, Event, ReasoningDelta, SourceAdded, ToolProgress
 from landline.model.messages import Message, Part, text_of
 from landline.model.runs import QuestionKind
-from landline.ports.adapter import Ask
+from landline.ports.adapter import Ask, ToolRaised
 
 __all__ = ["PlainRun", "RunFacts"]
 
@@ -78,6 +79,20 @@ class RunFacts:
         return self._tape.speech.replaying
 
     @property
+    def mcp_tools(self) -> list[ToolInfo]:
+        """What `mcp` may call: the tools of the agent's MCP servers, as a model is told of them."""
+        return [
+            ToolInfo(
+                name=tool.name,
+                description=tool.description,
+                parameters=dict(tool.parameters),
+                approval=tool.policy.approval,
+                idempotent=tool.policy.idempotent,
+            )
+            for tool in self._tape.turn.tools
+        ]
+
+    @property
     def call_id(self) -> str | None:
         """Inside a step or tool: its id, the same when it runs again, so a good idempotency key for what it calls."""
         around = SCOPE.get()
@@ -120,6 +135,23 @@ class PlainRun(RunFacts):
             ToolRaised: It failed, or was denied (`code="denied"`, `message` is the reason).
         """
         return await self._calls.tool(name, fn, arguments)
+
+    async def mcp(self, name: str, /, **arguments: Any) -> Any:
+        """Call a tool of the agent's MCP servers, as `tool` calls one of your own.
+
+        Raises:
+            ToolRaised: It failed, was denied, or there is no such tool (`mcp_no_tool`), perhaps because it changed and
+                is not approved.
+        """
+        tool = next((tool for tool in self._tape.turn.tools if tool.name == name), None)
+
+        async def call(**given: Any) -> Any:
+            if tool is None:
+                # Told inside the call: when the function runs again, a recorded result needs no tool.
+                raise ToolRaised("mcp_no_tool", f"No MCP server of this agent offers {name} at the moment.")
+            return await tool.call(given)
+
+        return await self._calls.tool(name, call, arguments)
 
     async def ask(
         self,

@@ -32,6 +32,10 @@ class SyncRun(RunFacts):
         """Run `fn(**arguments)` as the tool `name`, under its owner's policy."""
         return self._portal.call(partial(self._run.tool, name, fn, **arguments))
 
+    def mcp(self, name: str, /, **arguments: Any) -> Any:
+        """Call a tool of the agent's MCP servers."""
+        return self._portal.call(partial(self._run.mcp, name, **arguments))
+
     def ask(
         self,
         prompt: str,

@@ -32,6 +32,7 @@ CAPABILITIES: frozenset[Capability] = frozenset(
         "files",
         "images",
         "steer",
+        "mcp",
     }
 )
 

@@ -22,6 +22,7 @@ from pydantic_ai.messages import (
     ToolReturnPart,
 )
 
+from landline.adapters.pydantic_ai.brought import BroughtFailed
 from landline.adapters.pydantic_ai.results import dump_result
 from landline.model.errors import AgentFailed
 from landline.model.events import Event, ToolCalled, ToolCompleted, UsageReported
@@ -110,6 +111,8 @@ def failure_of(error: Exception) -> tuple[str, str] | None:
     match error:
         case ToolRetryError() | ModelRetry() | ValidationError():
             return "model_retry", str(error)
+        case ToolFailedError(__cause__=BroughtFailed() as failed):
+            return failed.code, str(failed)
         case ToolFailedError() | ToolFailed():
             return "tool_failed", str(error)
         case ApprovalRequired() | CallDeferred():
@@ -129,6 +132,8 @@ def as_it_was(raised: ToolRaised) -> Exception:
             return ToolFailed(raised.message)
         case "mcp_unavailable":
             return AgentFailed(raised.message, code=raised.code)
+        case code if code.startswith("mcp_"):
+            return ToolFailed(raised.message)
         case _:
             return raised
 

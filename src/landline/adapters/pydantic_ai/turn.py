@@ -14,6 +14,7 @@ from pydantic_ai.run import AgentRun
 from pydantic_ai.settings import ModelSettings
 
 from landline.adapters.pydantic_ai.approvals import Approvals
+from landline.adapters.pydantic_ai.brought import brought
 from landline.adapters.pydantic_ai.events import Speech
 from landline.adapters.pydantic_ai.failures import agent_failed
 from landline.adapters.pydantic_ai.journal import Journal
@@ -45,6 +46,7 @@ async def run_turn(turn: Turn, servers: McpServers) -> AsyncIterator[Event | Fin
             run_id=turn.run_id,
             conversation_id=turn.thread_id,
             capabilities=[journal, Approvals(turn, journal)],
+            toolsets=brought(turn.tools),
             infer_name=False,
         ) as run:
             speech = Speech(turn.line.emitted_text, Outputs(run.ctx.deps.output_schema))

@@ -1,0 +1,230 @@
+"""Tools of MCP servers on the line: the same promises in each framework, against a real server process (ADP-6)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic_ai import Agent
+from pydantic_ai.messages import ModelMessage
+from pydantic_ai.models.function import AgentInfo as ModelInfo
+from pydantic_ai.models.function import DeltaToolCalls, FunctionModel
+
+import landline
+from landline.adapters.plain import PlainAdapter, PlainRun, SyncRun
+from landline.adapters.pydantic_ai import PydanticAIAdapter
+from landline.backends.memory import MemoryStore
+from landline.model import errors as landline_errors
+from landline.model import events as log
+from landline.model.callers import LOCAL
+from landline.ports.adapter import Adapter, AgentSpec, Finished, Suspended, ToolRaised
+from landline.testing.adapters import check_grammar
+from landline.testing.line import Crashed, MemoryLine, drive, turn_of
+from landline.upstream.mcp import McpTools
+from tests.adapters.mcp_notes import Notes, Nursery
+from tests.adapters.pydantic_ai_kit import calls, returns
+
+Call = tuple[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    made = Nursery()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+async def notes(tmp_path: Path, nursery: Nursery) -> AsyncIterator[Notes]:
+    server = await Notes(tmp_path, nursery).start()
+    yield server
+    await server.kill()
+
+
+def plain_agent(*made: Call) -> Any:
+    async def agent(run: PlainRun) -> str:
+        told: list[str] = []
+        for name, arguments in made:
+            try:
+                told.append(str(await run.mcp(name, **arguments)))
+            except ToolRaised as raised:
+                told.append(raised.message)
+        return " | ".join(told)
+
+    return agent
+
+
+def sync_agent(*made: Call) -> Any:
+    def agent(run: SyncRun) -> str:
+        told: list[str] = []
+        for name, arguments in made:
+            try:
+                told.append(str(run.mcp(name, **arguments)))
+            except ToolRaised as raised:
+                told.append(raised.message)
+        return " | ".join(told)
+
+    return agent
+
+
+def pydantic_ai_agent(*made: Call) -> Any:
+    async def stream(messages: list[ModelMessage], _: ModelInfo) -> AsyncIterator[str | DeltaToolCalls]:
+        told = returns(messages)
+        if len(told) < len(made):
+            yield calls(made[len(told)])
+        else:
+            yield " | ".join(part.model_response_str() for part in told)
+
+    return Agent(FunctionModel(stream_function=stream))
+
+
+FRAMEWORKS: dict[str, tuple[type[Any], Any]] = {
+    "plain": (PlainAdapter, plain_agent),
+    "sync": (PlainAdapter, sync_agent),
+    "pydantic_ai": (PydanticAIAdapter, pydantic_ai_agent),
+}
+
+
+class Bench:
+    """An adapter, an agent of its framework that makes the given calls, and the tools of a server."""
+
+    def __init__(self, framework: str) -> None:
+        kind, self.agent = FRAMEWORKS[framework]
+        self.adapter: Adapter = kind()
+        self.brings = McpTools(MemoryStore())
+
+    async def go(self, server: Any, line: MemoryLine, *made: Call, **policies: Any) -> Finished:
+        spec = AgentSpec(agent=self.agent(*made), name="a", mcp=[server], tools=policies)
+        async with asyncio.timeout(20):
+            tools = await self.brings(spec, LOCAL)
+            finished = await drive(self.adapter, line, turn_of(line, spec, "hi", tools=tools))
+        check_grammar(line.events)
+        return finished
+
+
+@pytest.fixture(params=FRAMEWORKS)
+async def bench(request: pytest.FixtureRequest) -> AsyncIterator[Bench]:
+    made = Bench(request.param)
+    yield made
+    await made.adapter.close()
+    await made.brings.close()
+
+
+@pytest.mark.contract("ADP-6")
+async def test_a_call_is_on_the_log_with_its_arguments_and_its_result(notes: Notes, bench: Bench) -> None:
+    line = MemoryLine()
+    assert (await bench.go(landline.mcp(notes.url), line, ("add", {"a": 1, "b": 2}))).output == "3"
+    assert [(e.name, e.arguments) for e in line.of(log.ToolCalled)] == [("add", {"a": 1, "b": 2})]
+    assert [e.result for e in line.of(log.ToolCompleted)] == [3]
+
+
+@pytest.mark.contract("ADP-4", "ADP-6")
+async def test_a_finished_call_is_not_made_again_after_a_crash(notes: Notes, bench: Bench) -> None:
+    """Not even asked for: the server is gone when the run is taken up."""
+    line = MemoryLine()
+    line.die_before = log.TextDelta
+    server = landline.mcp(notes.url)
+    with pytest.raises(Crashed):
+        await bench.go(server, line, ("add", {"a": 1, "b": 2}))
+    await notes.kill()
+    assert (await bench.go(server, line.resumed(), ("add", {"a": 1, "b": 2}))).output == "3"
+    assert notes.told.count("add 1 2") == 1
+
+
+@pytest.mark.contract("ADP-4", "ADP-6")
+@pytest.mark.parametrize("idempotent", [False, True])
+async def test_a_call_in_flight_at_a_crash_is_asked_about_unless_it_may_run_twice(
+    notes: Notes, bench: Bench, idempotent: bool
+) -> None:
+    server = landline.mcp(notes.url, idempotent=idempotent)
+    line = MemoryLine()
+    line.die_before = log.ToolCompleted
+    with pytest.raises(Crashed):
+        await bench.go(server, line, ("add", {"a": 1, "b": 2}))
+    line = line.resumed()
+    if not idempotent:
+        with pytest.raises(Suspended):
+            await bench.go(server, line, ("add", {"a": 1, "b": 2}))
+        assert notes.told.count("add 1 2") == 1
+        line.answer(next(iter(line.questions)), approve=True)
+        line = line.resumed()
+    assert (await bench.go(server, line, ("add", {"a": 1, "b": 2}))).output == "3"
+    assert notes.told.count("add 1 2") == 2
+
+
+@pytest.mark.contract("ADP-3", "ADP-6")
+@pytest.mark.parametrize("by", ["server", "name"])
+async def test_a_tool_that_needs_approval_runs_once_it_is_approved(
+    notes: Notes, bench: Bench, by: str
+) -> None:
+    server = landline.mcp(notes.url, approval=["forget"] if by == "server" else False)
+    policies = {} if by == "server" else {"forget": landline.tool(approval=True)}
+    line = MemoryLine()
+    with pytest.raises(Suspended):
+        await bench.go(server, line, ("forget", {"name": "a"}), **policies)
+    assert "forget a" not in notes.told
+    line.answer(next(iter(line.questions)), approve=True, arguments={"name": "b"})
+    finished = await bench.go(server, line.resumed(), ("forget", {"name": "a"}), **policies)
+    assert finished.output == "forgot b"
+    assert [told for told in notes.told if told.startswith("forget")] == ["forget b"]
+
+
+@pytest.mark.contract("ADP-6", "EVT-8")
+async def test_a_failed_call_is_told_to_the_agent_and_the_run_goes_on(notes: Notes, bench: Bench) -> None:
+    server = landline.mcp(notes.url)
+    line = MemoryLine()
+    made: tuple[Call, ...] = (("fail", {}), ("add", {"a": 1, "b": 2}), ("die", {}), ("add", {"a": 1, "b": 2}))
+    output = str((await bench.go(server, line, *made)).output)
+    ink, three, died, down = output.split(" | ")
+    assert "no more ink" in ink
+    assert three == "3"
+    assert "whether the call was carried out is not known" in died
+    assert "cannot be reached" in down
+    codes = [event.error.code for event in line.of(log.ToolFailed)]
+    assert codes == ["mcp_tool_error", "mcp_outcome_unknown", "mcp_down"]
+    again = await bench.go(server, line.resumed(), *made)
+    assert again.output == output, "taken up again, it is told the same"
+
+
+@pytest.mark.contract("ADP-6")
+async def test_a_tool_that_was_turned_off_is_not_called(notes: Notes, bench: Bench) -> None:
+    server = landline.mcp(notes.url)
+    await bench.go(server, MemoryLine(), ("add", {"a": 1, "b": 2}))
+    await notes.kill()
+    await notes.start("changed")
+    line = MemoryLine()
+    if isinstance(bench.adapter, PlainAdapter):
+        assert "at the moment" in str((await bench.go(server, line, ("add", {"a": 2, "b": 2}))).output)
+    else:
+        with pytest.raises(landline_errors.AgentFailed):  # the framework's own end of a model that insists
+            await bench.go(server, line, *[("add", {"a": 2, "b": 2})] * 9)
+    assert "add 2 2" not in notes.told
+
+
+@pytest.mark.contract("ADP-6")
+async def test_a_model_is_told_what_the_server_says_of_its_tools(notes: Notes) -> None:
+    seen: list[Any] = []
+
+    async def stream(_: list[ModelMessage], info: ModelInfo) -> AsyncIterator[str]:
+        seen.extend(info.function_tools)
+        yield "ok"
+
+    async def plain(run: PlainRun) -> None:
+        seen.extend(run.mcp_tools)
+
+    brings = McpTools(MemoryStore())
+    server = landline.mcp(notes.url, tools=["add"], prefix="notes", approval=True)
+    for adapter, agent in (
+        (PydanticAIAdapter(), Agent(FunctionModel(stream_function=stream))),
+        (PlainAdapter(), plain),
+    ):
+        spec, line = AgentSpec(agent=agent, name="a", mcp=[server]), MemoryLine()
+        await drive(adapter, line, turn_of(line, spec, "hi", tools=await brings(spec, LOCAL)))
+    await brings.close()
+    model, function = seen
+    assert model.name == function.name == "notes_add"
+    assert model.description == function.description == "Add two numbers."
+    assert model.parameters_json_schema == function.parameters
+    assert set(function.parameters["properties"]) == {"a", "b"}
+    assert function.approval

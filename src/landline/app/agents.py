@@ -6,6 +6,7 @@ from typing import Any
 
 from landline.adapters.remote.agent import Protocol, RemoteAgent
 from landline.ports.adapter import AgentSpec, ToolPolicy
+from landline.ports.mcp import McpServer
 from landline.ports.routing import AUTO
 
 __all__ = ["agent", "remote", "tool"]
@@ -88,6 +89,7 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
     client_context: bool = False,
     context: Callable[..., Any] | None = None,
     labels: Mapping[str, str] | None = None,
+    mcp: Sequence[McpServer] = (),
 ) -> AgentSpec:
     """Describe an agent for Landline: any framework's object or a plain function.
 
@@ -110,6 +112,8 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
         context: `resolve(caller, run)`: makes the run's context for each segment; never stored.
         labels: Short facts shown beside the agent, such as `{"model": "offline script"}`; words under `keywords` help
             the router to find it.
+        mcp: Servers whose tools the agent gets, made by `landline.mcp` or `landline.mcp_stdio`. `tools` says how to treat
+            one of them by the name the model sees.
 
     Raises:
         ValueError: The name is not url-safe or is `auto`, neither an agent nor a factory was given, or a size of the
@@ -144,4 +148,5 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
         client_context=client_context,
         context=context,
         labels=dict(labels or {}),
+        mcp=tuple(mcp),
     )

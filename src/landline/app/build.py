@@ -5,7 +5,7 @@ from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
@@ -14,6 +14,7 @@ from starlette.responses import RedirectResponse
 from landline.app import plugins
 from landline.app.context import HostContext
 from landline.app.loading import Loaded, adopt
+from landline.app.mcp import bringing, unusable
 from landline.app.routing import routing
 from landline.app.settings import Settings, load_settings
 from landline.app.sniff import sniff
@@ -26,7 +27,7 @@ from landline.gates.auth import KeyAuthenticator, OpenAuthenticator
 from landline.model.agents import LoadError
 from landline.model.errors import LandlineError
 from landline.model.version import VERSION
-from landline.ports.adapter import Adapter
+from landline.ports.adapter import Adapter, AgentSpec
 from landline.ports.authenticator import Authenticator
 from landline.ports.egress import Egress
 from landline.ports.runs import Agents, Files, Questions, Runs, Threads
@@ -39,6 +40,9 @@ from landline.web.guard import Guard
 from landline.web.health import Health
 from landline.web.hosts import ANY_ADDRESS, LOOPBACK_HOSTS, Hosts
 from landline.web.problems import install
+
+if TYPE_CHECKING:
+    from landline.upstream.mcp import McpTools
 
 __all__ = ["Landline", "build"]
 
@@ -127,7 +131,12 @@ class Landline:
         core.admission.max_runs = self.settings.max_runs
         core.driver.deadline_s = self.settings.deadline_s
         core.driver.idle_timeout_s = self.settings.idle_timeout_s
+        core.driver.bring = self._brings
         return core
+
+    @cached_property
+    def _brings(self) -> "McpTools | None":
+        return bringing([item.spec for item in self._loaded or () if item.spec], self.store)
 
     def _register(self) -> list[Registered]:
         if self._loaded is None:
@@ -136,10 +145,14 @@ class Landline:
         entries: list[Registered] = []
         # Bound to this server's way out; kept, so that what is closed is what was used.
         self._loaded = self._with_egress(self._loaded)
+        before: list[AgentSpec] = []
         for item in self._loaded:
             if item.spec is None or item.adapter is None:
                 entries.append(broken(item.name, item.error or LoadError(message="it could not be loaded")))
+            elif error := unusable(item.spec, before):
+                entries.append(broken(item.name, error, framework=item.adapter.framework))
             else:
+                before.append(item.spec)
                 entries.append(describe(item.spec, item.adapter))
         return entries
 
@@ -229,6 +242,7 @@ class Landline:
             await self.store.open()
             after.push_async_callback(self.store.close)
             after.push_async_callback(self._close_adapters)
+            after.push_async_callback(self._close_brought)
             core = self.core
             after.push_async_callback(core.stop)
             after.callback(self.drain.start)
@@ -242,6 +256,10 @@ class Landline:
                 await adapter.close()
             except Exception:  # a connection that does not close must not keep the database open
                 logger.exception("the adapter of %s did not close", adapter.framework)
+
+    async def _close_brought(self) -> None:
+        if self._brings is not None:
+            await self._brings.close()
 
     @property
     def runs(self) -> Runs:

@@ -18,6 +18,7 @@ COMMANDS = {
     "threads": "List, show and delete threads on a running server.",
     "runs": "List, show, follow and cancel runs on a running server.",
     "keys": "Create, list and revoke API keys.",
+    "mcp": "List the tools of MCP servers and approve changed ones.",
     "config": "Show the settings with their sources, or their schema.",
     "doctor": "Check this installation, its data and its logs.",
     "migrate": "Bring the database to this version's schema.",

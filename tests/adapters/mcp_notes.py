@@ -93,7 +93,8 @@ def nurse() -> None:
                 listening = socket.create_server(("127.0.0.1", port))
                 pid = os.fork()
                 if pid == 0:
-                    serve_http(notes_server(Path(log), *extra), listening, noting_in(Path(log)))
+                    server = notes_server(Path(log), *extra)
+                    serve_http(server, listening, noting_in(Path(log)), as_json="json" in extra)
                     os._exit(0)
                 children.add(pid)
                 print(json.dumps([listening.getsockname()[1], pid]), flush=True)
@@ -177,10 +178,10 @@ def notes_server(log: Path, *extra: str) -> Any:
     return server
 
 
-def serve_http(server: Any, listening: socket.socket, note: Note) -> None:
+def serve_http(server: Any, listening: socket.socket, note: Note, *, as_json: bool = False) -> None:
     import uvicorn
 
-    app = server.streamable_http_app()
+    app = server.streamable_http_app(json_response=as_json)
 
     async def noting(scope: Any, receive: Any, send: Any) -> None:
         async def read() -> Any:

@@ -173,3 +173,22 @@ def test_a_server_does_not_show_its_secrets() -> None:
     assert (server.name, server.address) == ("h.example", "https://h.example/mcp")
     shown = repr(server) + repr(process) + process.address
     assert not [secret for secret in ("pw", "key=k", "token") if secret in shown]
+
+
+@pytest.mark.contract("ADP-6")
+@pytest.mark.parametrize(
+    ("command", "name"),
+    [
+        (["notes-server", "--port=1"], "notes-server"),
+        (["/opt/bin/notes"], "notes"),
+        (["python", "-m", "notes.server"], "notes.server"),
+        (["npx", "-y", "@modelcontextprotocol/server-files", "."], "server-files"),
+    ],
+)
+def test_a_command_is_named_after_what_it_starts(command: list[str], name: str) -> None:
+    assert landline.mcp_stdio(*command).name == name
+
+
+@pytest.mark.contract("ADP-6")
+def test_a_definition_that_cannot_be_kept_has_no_size() -> None:
+    assert a_tool("\ud800").size == float("inf")

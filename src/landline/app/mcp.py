@@ -23,6 +23,9 @@ INSTALL = "an agent with MCP servers needs the client: pip install 'landline[mcp
 _OWN_PATHS = ("", "/", "/mcp", "/mcp/")
 """Paths that say nothing about which server it is."""
 
+_LAUNCHERS = {"python", "python3", "node", "npx", "uvx", "bunx"}
+"""Commands that say as little; their first argument that is no option says more."""
+
 
 def mcp(  # noqa: PLR0913 - part of the public surface; every argument but the first is a keyword
     url: str,
@@ -94,7 +97,7 @@ def mcp_stdio(  # noqa: PLR0913 - as above
     if not command:
         raise ValueError("an MCP server on stdio needs a command")
     return McpServer(
-        name=_named(name or PurePath(command).name),
+        name=_named(name or _program(command, args)),
         command=(command, *args),
         env=dict(env or {}),
         tools=_names(tools, "tools"),
@@ -103,6 +106,12 @@ def mcp_stdio(  # noqa: PLR0913 - as above
         idempotent=idempotent if isinstance(idempotent, bool) else _names(idempotent, "idempotent") or False,
         call_timeout_s=call_timeout_s,
     )
+
+
+def _program(command: str, args: Sequence[str]) -> str:
+    own = PurePath(command).name
+    told = next((arg for arg in args if not arg.startswith("-")), None) if own in _LAUNCHERS else None
+    return PurePath(told).name if told else own
 
 
 def _named(name: str) -> str:

@@ -37,6 +37,7 @@ LISTEN_S = 5.0
 """What a server gets to agree that it will say so."""
 
 MOST_TOOLS, MOST_PAGES = 1_000, 50
+LONGEST_DEFINITION = 64 * 1024
 CLOSE_S = 8.0
 
 
@@ -67,6 +68,11 @@ class Connection:
         return not self._closing.is_set()
 
     @property
+    def is_open(self) -> bool:
+        """Whether it was opened, and nobody has seen it break."""
+        return self._client is not None
+
+    @property
     def busy(self) -> bool:
         """Whether calls are on their way."""
         return self._calls > 0
@@ -86,6 +92,8 @@ class Connection:
         self.retire()
         if self._owner is not None and not self._owner.done():
             self._calls = 0
+            if self._relisting is not None:
+                self._relisting.cancel()
             await asyncio.wait([self._owner], timeout=CLOSE_S)
             self._owner.cancel()
             await asyncio.wait([self._owner], timeout=1.0)
@@ -193,16 +201,24 @@ class Connection:
         found: dict[str, Definition] = {}
         for _ in range(MOST_PAGES):
             page = await client.list_tools(cursor=cursor)
-            for tool in page.tools:
-                found[tool.name] = Definition(
-                    name=tool.name, description=tool.description, parameters=tool.input_schema
-                )
+            listed = [
+                Definition(name=tool.name, description=tool.description, parameters=tool.input_schema)
+                for tool in page.tools
+            ]
+            found |= {definition.name: definition for definition in listed if self._fits(definition)}
             cursor = page.next_cursor
             if cursor is None:
                 break
         if cursor is not None or len(found) > MOST_TOOLS:
             raise BadResult
         self._definitions, self._listed_at = found, asyncio.get_running_loop().time()
+
+    def _fits(self, definition: Definition) -> bool:
+        fits = definition.size <= LONGEST_DEFINITION
+        if not fits:
+            logger.warning("a tool of the MCP server %s is left out: its definition is too long",
+                           self._server.name)  # fmt: skip
+        return fits
 
     async def _listen(self, client: "Client", answered: asyncio.Event) -> None:
         """Hear of changes for as long as the server tells of them; older ones tell without being asked."""
@@ -247,12 +263,12 @@ class Connection:
             return await client.call_tool(name, dict(arguments), read_timeout_seconds=timeout_s)
         except MCPError as error:
             raise self._fault(error) from error
-        except (
-            RuntimeError
-        ) as error:  # what the client raises for a result that is not what the tool declares
+        except (RuntimeError, ValueError) as error:
+            # What the client raises for a result that is not what the tool declares, or not of the protocol.
             raise BadResult from error
-        except ValueError as error:  # a result that is not of the protocol
-            raise BadResult from error
+        except Exception as error:  # whatever else comes out of a connection: it may have been sent
+            self.retire()
+            raise Lost from error
         finally:
             self._calls -= 1
             self._used_at = asyncio.get_running_loop().time()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import Any, cast
 
 import msgspec
@@ -22,8 +23,18 @@ class Definition:
     @property
     def hash(self) -> str:
         """The same for the same definition, however its JSON is ordered."""
-        made_of = [self.name, self.description, self.parameters]
-        return fingerprint(msgspec.json.encode(made_of, order="deterministic"))
+        return fingerprint(self._json())
+
+    @property
+    def size(self) -> float:
+        """Its length in bytes; infinite for one that cannot be written as JSON."""
+        try:
+            return len(self._json())
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            return inf
+
+    def _json(self) -> bytes:
+        return msgspec.json.encode([self.name, self.description, self.parameters], order="deterministic")
 
 
 def difference(before: Definition, after: Definition) -> str:

@@ -2,7 +2,7 @@
 
 from landline.ports.adapter import ToolRaised
 
-__all__ = ["BadResult", "Fault", "Lost", "NotSent", "Refused", "TimedOut"]
+__all__ = ["BadResult", "Down", "Fault", "Lost", "NotSent", "Refused", "TimedOut"]
 
 
 class Fault(Exception):
@@ -18,7 +18,11 @@ class Fault(Exception):
 
 
 class NotSent(Fault):
-    """The server did not take it: it cannot be reached, or it does not know the connection any more."""
+    """The server did not take it: the connection had broken, or the server does not know it any more."""
+
+
+class Down(Fault):
+    """The server cannot be reached, or does not say what tools it has."""
 
 
 class Lost(Fault):

@@ -16,7 +16,8 @@ NOT_SENT, LOST, REFUSED = -32951, -32952, -32953
 BODY_BYTES = 8 * 1024 * 1024
 """The longest answer that is read."""
 
-TOO_LONG = "the answer is too long"
+TOO_LONG = "byte limit"
+"""In the words of the client's own limit for an event, and so in ours."""
 
 _NEVER_LEFT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.UnsupportedProtocol)
 
@@ -66,7 +67,7 @@ class _Bounded(httpx2.AsyncByteStream):
                 # A stream of events may last for days; the client bounds each event.
                 seen += 0 if self._events else len(chunk)
                 if seen > BODY_BYTES:
-                    raise httpx2.StreamError(TOO_LONG)
+                    raise httpx2.StreamError(f"The answer exceeded the {BODY_BYTES} {TOO_LONG}.")
                 yield chunk
         except httpx2.TransportError as error:
             raise httpx2.StreamError("the connection broke") from error

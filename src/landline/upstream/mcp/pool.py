@@ -13,7 +13,7 @@ from landline.model.ids import fingerprint
 from landline.ports.mcp import McpServer
 from landline.upstream.mcp.connection import Connection
 from landline.upstream.mcp.definitions import Definition
-from landline.upstream.mcp.faults import NotSent
+from landline.upstream.mcp.faults import Down, NotSent
 
 __all__ = ["Pool"]
 
@@ -38,21 +38,20 @@ class Pool:
         """Return the caller's connection and the tools its server lists now.
 
         Raises:
-            NotSent: The server cannot be reached, or does not say what it has.
+            Down: The server cannot be reached, or does not say what it has.
         """
         headers = await _headers(server, caller)
-        try:
-            return await self._listed(server, headers)
-        except NotSent:
-            # The connection had broken unseen, or somebody else's attempt failed: once more, over one of our own.
-            return await self._listed(server, headers)
-
-    async def _listed(
-        self, server: McpServer, headers: Mapping[str, str]
-    ) -> tuple[Connection, Mapping[str, Definition]]:
-        connection = self._connection(server, headers)
-        await connection.opened()
-        return connection, await connection.definitions()
+        for _ in range(2):
+            connection = self._connection(server, headers)
+            was_open = connection.is_open
+            try:
+                await connection.opened()
+                return connection, await connection.definitions()
+            except NotSent:
+                # One that was open had broken unseen, and is opened anew. One that did not open says how it is.
+                if not was_open:
+                    break
+        raise Down
 
     def _connection(self, server: McpServer, headers: Mapping[str, str]) -> Connection:
         key = _identity(server, headers)
@@ -89,7 +88,7 @@ async def _headers(server: McpServer, caller: Caller) -> Mapping[str, str]:
         return await made if inspect.isawaitable(made) else made
     except Exception as error:  # the owner's code, which may ask somebody for a token
         logger.exception("the headers for the MCP server %s could not be made", server.name)
-        raise NotSent from error
+        raise Down from error
 
 
 def _identity(server: McpServer, headers: Mapping[str, str]) -> str:

@@ -23,7 +23,7 @@ def plain_result(result: "CallToolResult", *, limit: int) -> Any:
 
     Raises:
         ToolRaised: `mcp_tool_error`: the tool said that it failed; its words are for the model.
-        BadResult: It is longer than `limit` bytes.
+        BadResult: It is longer than `limit` bytes, or cannot be written as JSON again.
     """
     if result.is_error:
         said = "\n".join(part for part in map(_part, result.content) if isinstance(part, str)).strip()
@@ -36,7 +36,11 @@ def plain_result(result: "CallToolResult", *, limit: int) -> Any:
         value = parts[0]
     else:
         value = "\n".join(cast("list[str]", parts)) if texts else parts
-    if len(msgspec.json.encode(value)) > limit:
+    try:
+        length = len(msgspec.json.encode(value))
+    except (ValueError, TypeError, OverflowError, RecursionError) as error:
+        raise BadResult from error
+    if length > limit:
         raise BadResult(longer_than=limit)
     return value
 

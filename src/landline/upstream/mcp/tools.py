@@ -12,7 +12,7 @@ from landline.ports.adapter import AgentSpec, BroughtTool, ToolPolicy, ToolRaise
 from landline.ports.documents import Documents
 from landline.ports.mcp import McpServer
 from landline.upstream.mcp.definitions import Definition
-from landline.upstream.mcp.faults import Fault, Lost, NotSent
+from landline.upstream.mcp.faults import Down, Fault, Lost, NotSent
 from landline.upstream.mcp.pins import Pins
 from landline.upstream.mcp.pool import Pool
 from landline.upstream.mcp.results import plain_result
@@ -66,7 +66,7 @@ class McpTools:
     async def _offered(self, server: McpServer, caller: Caller) -> Collection[Definition]:
         try:
             _, listed = await self._pool.listed(server, caller)
-        except NotSent:
+        except Down:
             approved = await self._pins.approved(server.name)
             logger.warning(
                 "the MCP server %s is down; %d approved tools are offered", server.name, len(approved)

@@ -61,7 +61,7 @@ def configure(*, level: str, form: Literal["auto", "pretty", "json"]) -> None:
     # The server's own start-up lines say what ours say; a request is not logged at all by default.
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, root.level))
     # Clients log whole addresses, and a key may stand in one.
-    for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "openai"):
+    for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "mcp", "openai"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
 
 

@@ -2,9 +2,11 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -156,6 +158,29 @@ async def test_a_server_that_was_never_reached_brings_nothing(notes: Notes, brin
     url = notes.url
     await notes.kill()
     assert await bring(landline.mcp(url)) == {}
+
+
+@pytest.mark.contract("ADP-6")
+@pytest.mark.parametrize("command", [["sleep", "4242"], ["no-such-command-here"], ["echo", "no protocol"]])
+async def test_a_command_that_is_no_server_brings_nothing_and_leaves_nothing(
+    brings: McpTools, command: list[str]
+) -> None:
+    before = asyncio.all_tasks()
+    server = replace(landline.mcp_stdio(*command), connect_timeout_s=0.3)
+    async with asyncio.timeout(10):
+        assert await brings(AgentSpec(agent=None, name="a", mcp=[server]), ADA) == []
+        await brings.close()
+    assert asyncio.all_tasks() == before
+    assert b"sleep\0004242\0" not in _commands()
+
+
+def _commands() -> list[bytes]:
+    """The command lines of all processes here."""
+    found: list[bytes] = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with suppress(OSError):  # a process that has just ended
+            found.append(path.read_bytes())
+    return found
 
 
 @pytest.mark.contract("ADP-6")

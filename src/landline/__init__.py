@@ -7,13 +7,37 @@ from typing import TYPE_CHECKING, Any
 
 from landline.model.version import VERSION as __version__  # noqa: N811 - the name every package gives it
 
-__all__ = ["UI", "AsyncUI", "Landline", "Workflow", "__version__", "agent", "mcp", "mcp_stdio", "remote", "tool", "workflow"]
+__all__ = [
+    "UI",
+    "AsyncUI",
+    "Landline",
+    "Workflow",
+    "__version__",
+    "agent",
+    "mcp",
+    "mcp_stdio",
+    "remote",
+    "tool",
+    "workflow",
+]
 
 if TYPE_CHECKING:
     from landline.app.agents import agent, remote, tool
     from landline.app.build import Landline
     from landline.app.mcp import mcp, mcp_stdio
     from landline.app.workflows import UI, AsyncUI, Workflow, workflow
+
+_HOMES = {
+    "AsyncUI": "landline.app.workflows",
+    "Landline": "landline.app.build",
+    "UI": "landline.app.workflows",
+    "Workflow": "landline.app.workflows",
+    "agent": "landline.app.agents",
+    "mcp": "landline.app.mcp",
+    "mcp_stdio": "landline.app.mcp",
+    "remote": "landline.app.agents",
+    "tool": "landline.app.agents",
+    "workflow": "landline.app.workflows",
 }
 
 

@@ -1,0 +1,86 @@
+"""Marks that the journal puts into a run's stream between what models say, so that the log keeps their order."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID
+
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage
+from langchain_core.outputs import ChatGeneration, LLMResult
+from langgraph.config import get_config
+
+from landline.adapters.langgraph.failures import check_whole
+from landline.model.events import UsageReported
+
+__all__ = ["Barrier", "Watch", "Whole", "mark", "usage_of"]
+
+_STREAM = "__pregel_stream"
+"""Where the framework keeps the stream of the run in a node's configuration."""
+
+
+@dataclass(frozen=True, slots=True)
+class Barrier:
+    """Somebody waits until all before this mark is in the log."""
+
+    passed: "asyncio.Future[None]"
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A model's response has come to its end; `usage` when the journal has not told it."""
+
+    message: AIMessage
+    usage: UsageReported | None
+
+
+def mark(item: Barrier | Whole, config: Any = None) -> bool:
+    """Put `item` behind what was said; False when nobody reads the stream that this code runs in."""
+    if config is None:
+        try:
+            config = get_config()
+        except RuntimeError:
+            return False
+    stream = cast("Callable[[Any], None] | None", config.get("configurable", {}).get(_STREAM))
+    if stream is None:
+        return False
+    stream(((), "custom", item))
+    return True
+
+
+def usage_of(message: AIMessage) -> UsageReported | None:
+    """Return the event of a response's usage, if the model tells it."""
+    usage = message.usage_metadata
+    if usage is None:
+        return None
+    return UsageReported(
+        input_tokens=usage["input_tokens"],
+        output_tokens=usage["output_tokens"],
+        total_tokens=usage["total_tokens"],
+    )
+
+
+class Watch(BaseCallbackHandler):
+    """Sees the end of every response, also of a model that a node streams by itself, past the journal."""
+
+    run_inline = True
+    raise_error = True
+
+    def __init__(self, recorded: set[UUID]) -> None:
+        self._recorded = recorded
+
+    def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
+        """Check that the response is whole, and mark its end.
+
+        Raises:
+            AgentFailed: It is truncated.
+        """
+        generation = response.generations[0][0] if response.generations and response.generations[0] else None
+        if not isinstance(generation, ChatGeneration) or not isinstance(generation.message, AIMessage):
+            return
+        if run_id in self._recorded:
+            mark(Whole(generation.message, None))
+        else:
+            check_whole(generation.message)
+            mark(Whole(generation.message, usage_of(generation.message)))

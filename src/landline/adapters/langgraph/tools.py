@@ -1,0 +1,49 @@
+"""Sync tools of a graph, made to run in threads that neither a cancelled run nor a stopping server waits for (ADP-8)."""
+
+import asyncio
+import copy
+from collections.abc import Callable
+from concurrent.futures import Executor
+from contextvars import copy_context
+from functools import partial, wraps
+from typing import Any, cast
+
+from langchain_core.tools import BaseTool
+
+__all__ = ["in_threads"]
+
+
+def in_threads(node: Any, name: str, threads: Executor) -> Any:
+    """Return `node`, or for a sync tool a copy of it whose tool `name` runs in `threads`; `node` stays as it is."""
+    tool = node.tools_by_name.get(name)
+    moved = None if tool is None else _moved(tool, threads)
+    if moved is None:
+        return node
+    twin = copy.copy(node)
+    twin._tools_by_name = {**node.tools_by_name, name: moved}  # noqa: SLF001 - the copy is ours
+    return twin
+
+
+def _moved(tool: BaseTool, threads: Executor) -> BaseTool | None:
+    if (func := getattr(tool, "func", None)) is not None:
+        if getattr(tool, "coroutine", None) is not None:
+            return None
+        return tool.model_copy(update={"coroutine": _threaded(func, threads)})
+    if type(tool)._arun is not BaseTool._arun:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - how the framework tells sync tools
+        return None
+    twin = copy.copy(tool)
+    run = _threaded(tool._run, threads)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
+    # Past pydantic, which takes no attribute that is not a field; methods are looked up on the object first.
+    object.__setattr__(twin, "_arun", run)
+    return twin
+
+
+def _threaded(func: Callable[..., Any], threads: Executor) -> Callable[..., Any]:
+    @wraps(func)
+    async def run(*args: Any, **kwargs: Any) -> Any:
+        if (manager := kwargs.get("run_manager")) is not None and hasattr(manager, "get_sync"):
+            kwargs["run_manager"] = cast("Any", manager).get_sync()
+        work = partial(copy_context().run, func, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(threads, work)
+
+    return run

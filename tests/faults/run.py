@@ -31,6 +31,7 @@ WARM = {
     "agents": ("pydantic_ai", "pydantic_ai.models.function", "landline.adapters.pydantic_ai.turn"),
     "agents_openai": ("agents", "landline.adapters.openai_agents.turn"),
     "agents_ag2": ("ag2", "ag2.testing", "landline.adapters.ag2.turn"),
+    "agents_langgraph": ("langchain.agents", "landline.adapters.langgraph.turn"),
 }
 """What a start may import ahead, by agents module: a server that imports for seconds is killed less often in its work."""
 SETTLE_S = 90.0

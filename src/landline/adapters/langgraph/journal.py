@@ -63,6 +63,8 @@ class Journal:
         self.recorded_runs: set[UUID] = set()
         """Requests whose response and usage are in the journal."""
         self.settings_taken: set[str] = set()
+        self.lost: BaseException | None = None
+        """What ended the segment under a call; the framework may have put an error of its own in its place."""
         self._line, self._policies, self._settings = turn.line, turn.spec.tools, turn.settings
         self._requests: Counter[str] = Counter()
         self._asking: Counter[str] = Counter()
@@ -103,6 +105,20 @@ class Journal:
         run: Callable[[dict[str, Any]], Awaitable[ChatResult]],
     ) -> ChatResult:
         """Answer a request from the journal, or make it and record the whole response."""
+        try:
+            return await self._model_call(model, messages, options, run_manager, run)
+        except BaseException as error:
+            self._note_loss(error)
+            raise
+
+    async def _model_call(
+        self,
+        model: BaseChatModel,
+        messages: list[BaseMessage],
+        options: dict[str, Any],
+        run_manager: Any,
+        run: Callable[[dict[str, Any]], Awaitable[ChatResult]],
+    ) -> ChatResult:
         options = with_settings(model, options, self._settings, self.settings_taken)
         key = self._request_key(messages)
         stored = self._stored.get(key)
@@ -183,6 +199,9 @@ class Journal:
         except GraphBubbleUp as stop:
             stopping = stop
             raise
+        except BaseException as error:
+            self._note_loss(error)
+            raise
         finally:
             self._running[within] -= 1
             for waiter in self._waiters.pop(within, ()):
@@ -191,6 +210,10 @@ class Journal:
             if stopping is not None:
                 await self._others_done(within)
             self._tasks.discard(task)
+
+    def _note_loss(self, error: BaseException) -> None:
+        if not isinstance(error, Exception | asyncio.CancelledError):
+            self.lost = error
 
     async def _others_done(self, within: str) -> None:
         while self._running[within] > 0:

@@ -196,7 +196,10 @@ class LineSaver(BaseCheckpointSaver[int]):
         kept = [(channel, value) for channel, value in writes if channel != _ERROR]
         if kept:
             dumped = [(channel, self._pool.dump(value)) for channel, value in kept]
-            self._record(_Wrote(ns=ns, id=id_, task=task_id, path=task_path, writes=dumped))
+            try:
+                self._record(_Wrote(ns=ns, id=id_, task=task_id, path=task_path, writes=dumped))
+            except BaseException as error:  # noqa: BLE001 - the line is lost: it is raised where it is awaited
+                return _raised(error)
             self._keep_writes(ns, id_, task_id, task_path, kept)
         return _nothing()
 
@@ -282,3 +285,7 @@ def _config(at: dict[str, Any], ns: str, id_: str) -> RunnableConfig:
 
 async def _nothing() -> None:
     """What was to be done is done."""
+
+
+async def _raised(error: BaseException) -> None:
+    raise error

@@ -59,6 +59,8 @@ async def run_turn(turn: Turn) -> AsyncIterator[Event | Finished]:
     except LandlineError:
         raise
     except Exception as error:  # whatever an agent, a tool or a model raises ends as a stable code
+        if journal.lost is not None:
+            raise journal.lost from error
         raise agent_failed(error, journal.model_errors, speaking=speech.speaking) from error
     finally:
         journal.close()

@@ -11,7 +11,7 @@ import msgspec
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 
 from landline.adapters.langgraph.journal import Journal
-from landline.adapters.langgraph.marks import Barrier, Whole
+from landline.adapters.langgraph.marks import Barrier, Watch, Whole
 from landline.adapters.langgraph.values import plain
 from landline.model.events import (
     AgentChanged,
@@ -43,7 +43,8 @@ class _Open:
 class Speech:
     """The messages of one run as they are spoken; the framework knows them by ids of its own."""
 
-    def __init__(self, line: Line, journal: Journal, agent: str) -> None:
+    def __init__(self, line: Line, journal: Journal, watch: Watch, agent: str) -> None:
+        self._watch = watch
         self._line, self._journal, self._agent = line, journal, agent
         self._speaker = agent
         self._open: dict[str, _Open] = {}
@@ -88,8 +89,8 @@ class Speech:
                 # The log has taken all events before: they were pulled out of this generator.
                 if not passed.done():
                     passed.set_result(None)
-            case Whole(message=message, usage=usage):
-                yield from self._ended(message)
+            case Whole(run=run, message=message, usage=usage):
+                yield from self._ended(run, message)
                 if usage is not None:
                     yield usage
             case _:
@@ -100,9 +101,10 @@ class Speech:
             return
         yield from self._speaks(metadata)
         within = str(metadata.get("langgraph_checkpoint_ns", ""))
+        run = self._watch.runs.get(message.id, message.id)
         if isinstance(message, AIMessageChunk):
-            yield from self._more(message.id, message, within)
-        elif message.id not in self._open:
+            yield from self._more(run, message, within)
+        elif run not in self._open:
             yield from self._whole(message, within=within)
 
     def _speaks(self, metadata: dict[str, Any]) -> Iterator[Event]:
@@ -114,14 +116,14 @@ class Speech:
             yield AgentChanged(source=self._speaker, target=speaker)
             self._speaker = speaker
 
-    def _more(self, lc_id: str, chunk: AIMessageChunk, within: str) -> Iterator[Event]:
+    def _more(self, run: str, chunk: AIMessageChunk, within: str) -> Iterator[Event]:
         reasoning, text = _reasoning_of(chunk), str(chunk.text)
         if not text and not reasoning:
             return
-        if (message := self._open.get(lc_id)) is None:
+        if (message := self._open.get(run)) is None:
             # A node that asks again within one call (a retry) has thrown away what it was told before.
             yield from self._retract(within, "rejected")
-            message = self._open[lc_id] = _Open(within)
+            message = self._open[run] = _Open(within)
             yield MessageStarted(message_id=message.id, role="assistant")
         if reasoning:
             yield ReasoningDelta(message_id=message.id, delta=reasoning)
@@ -130,17 +132,17 @@ class Speech:
             yield TextDelta(message_id=message.id, delta=text)
 
     def _retract(self, within: str | None, reason: str) -> Iterator[Event]:
-        for lc_id, message in [*self._open.items()]:
+        for run, message in [*self._open.items()]:
             if within is None or message.within == within and not self._parallel(within):
                 yield MessageRetracted(message_id=message.id, reason=reason)
-                del self._open[lc_id]
+                del self._open[run]
 
     def _parallel(self, within: str) -> bool:
         """Whether several requests of the node `within` are under way."""
         return self._journal.asking(within) > 1
 
-    def _ended(self, response: AIMessage) -> Iterator[Event]:
-        message = self._open.pop(response.id or "", None)
+    def _ended(self, run: str, response: AIMessage) -> Iterator[Event]:
+        message = self._open.pop(run, None)
         if message is None:
             return
         text = str(response.text)

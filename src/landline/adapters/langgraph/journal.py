@@ -23,6 +23,7 @@ from landline.adapters.langgraph.failures import check_whole
 from landline.adapters.langgraph.marks import Barrier, mark, usage_of
 from landline.adapters.langgraph.results import HandledError, dump_result, load_result, refusal
 from landline.adapters.langgraph.settings import with_settings
+from landline.adapters.langgraph.stopping import stopped_for_sure
 from landline.adapters.langgraph.threads import ToolThreads
 from landline.adapters.langgraph.tools import in_threads
 from landline.adapters.langgraph.values import dump_message, load_messages
@@ -128,7 +129,8 @@ class Journal:
         within = _task()
         self._asking[within] += 1
         try:
-            result = await run(options)
+            with stopped_for_sure(self.loop):
+                result = await run(options)
         except Exception as error:
             self.model_errors.append(error)
             raise

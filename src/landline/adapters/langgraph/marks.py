@@ -8,7 +8,7 @@ from uuid import UUID
 
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AIMessage
-from langchain_core.outputs import ChatGeneration, LLMResult
+from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, LLMResult
 from langgraph.config import get_config
 
 from landline.adapters.langgraph.failures import check_whole
@@ -29,8 +29,9 @@ class Barrier:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A model's response has come to its end; `usage` when the journal has not told it."""
+    """The response to request `run` has come to its end; `usage` when the journal has not told it."""
 
+    run: str
     message: AIMessage
     usage: UsageReported | None
 
@@ -69,6 +70,15 @@ class Watch(BaseCallbackHandler):
 
     def __init__(self, recorded: set[UUID]) -> None:
         self._recorded = recorded
+        self.runs: dict[str, str] = {}
+        """Which request a message answers: a message's id may change while it is streamed."""
+
+    def on_llm_new_token(
+        self, token: Any, *, chunk: Any = None, run_id: UUID, **_: Any
+    ) -> None:
+        """Note which request the message of `chunk` answers."""
+        if isinstance(chunk, ChatGenerationChunk) and chunk.message.id is not None:
+            self.runs[chunk.message.id] = str(run_id)
 
     def on_llm_end(self, response: LLMResult, *, run_id: UUID, **_: Any) -> None:
         """Check that the response is whole, and mark its end.
@@ -79,8 +89,11 @@ class Watch(BaseCallbackHandler):
         generation = response.generations[0][0] if response.generations and response.generations[0] else None
         if not isinstance(generation, ChatGeneration) or not isinstance(generation.message, AIMessage):
             return
+        message = generation.message
+        if message.id is not None:
+            self.runs[message.id] = str(run_id)
         if run_id in self._recorded:
-            mark(Whole(generation.message, None))
+            mark(Whole(str(run_id), message, None))
         else:
-            check_whole(generation.message)
-            mark(Whole(generation.message, usage_of(generation.message)))
+            check_whole(message)
+            mark(Whole(str(run_id), message, usage_of(message)))

@@ -40,9 +40,10 @@ async def run_turn(turn: Turn) -> AsyncIterator[Event | Finished]:
     """Yield the turn's events, then its `Finished`; see `ports.adapter.Adapter.run`."""
     check_settings(turn.settings)
     journal = Journal(turn)
-    speech = Speech(turn.line, journal, turn.spec.name)
+    watch = Watch(journal.recorded_runs)
+    speech = Speech(turn.line, journal, watch, turn.spec.name)
     try:
-        segment = _Segment(turn, journal)
+        segment = _Segment(turn, journal, watch)
         await segment.prepare()
         for event in speech.resume():
             yield event
@@ -69,7 +70,7 @@ async def run_turn(turn: Turn) -> AsyncIterator[Event | Finished]:
 class _Segment:
     """A graph at work on one turn, from its start or from where an earlier segment left it."""
 
-    def __init__(self, turn: Turn, journal: Journal) -> None:
+    def __init__(self, turn: Turn, journal: Journal, watch: Watch) -> None:
         self._turn, self._journal = turn, journal
         graph = compiled(turn.agent)
         self.shape: Shape = shape_of(graph)
@@ -78,9 +79,9 @@ class _Segment:
         self._thread = Thread()
         self._input: Any = None
         self.values: Any = None
-        self._config = self._configuration(journal)
+        self._config = self._configuration(watch)
 
-    def _configuration(self, journal: Journal) -> RunnableConfig:
+    def _configuration(self, watch: Watch) -> RunnableConfig:
         turn = self._turn
         configurable: dict[str, Any] = {"thread_id": turn.thread_id, **turn.settings}
         if self.shape.graph.context_schema is None and isinstance(turn.context, dict):
@@ -89,7 +90,7 @@ class _Segment:
         return {
             "configurable": configurable,
             "metadata": {"landline_run": turn.run_id},
-            "callbacks": [Watch(journal.recorded_runs)],
+            "callbacks": [watch],
         }
 
     async def prepare(self) -> None:

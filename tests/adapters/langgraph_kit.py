@@ -87,10 +87,16 @@ class Scripted(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        async def whole() -> str:
-            return "".join([delta async for delta in self.script(messages) if isinstance(delta, str)])
+        async def whole() -> list[str | Calls]:
+            return [delta async for delta in self.script(messages)]
 
-        return ChatResult(generations=[ChatGeneration(message=AIMessage(content=asyncio.run(whole())))])
+        deltas = asyncio.run(whole())
+        calls = [call for delta in deltas if not isinstance(delta, str) for call in delta]
+        message = AIMessage(
+            content="".join(delta for delta in deltas if isinstance(delta, str)),
+            tool_calls=[{"name": name, "args": args, "id": name} for name, args in calls],
+        )
+        return ChatResult(generations=[ChatGeneration(message=message)])
 
 
 def prompts(messages: Sequence[BaseMessage]) -> list[str]:

@@ -1,11 +1,12 @@
 """What can be known of a graph without running it; tools that only a running node knows of are not."""
 
 from collections.abc import Iterator
+from functools import partial
 from typing import Any, cast
 
 import pydantic_core
 from langgraph.prebuilt import ToolNode
-from pydantic import PydanticUserError
+from pydantic import PydanticUserError, TypeAdapter
 
 from landline.adapters.langgraph.graphs import Graph, Shape, compiled, shape_of
 from landline.adapters.langgraph.settings import SETTINGS
@@ -42,14 +43,17 @@ def describe(spec: AgentSpec, adapter: Adapter) -> AgentInfo:
 
 
 def _input_schema(shape: Shape) -> dict[str, Any]:
-    return _TEXT if shape.takes_messages else _schema(shape.graph.get_input_jsonschema) or _TEXT
+    if shape.takes_messages:
+        return _TEXT
+    return _schema(shape.graph.get_input_jsonschema) or _by_fields(shape.fields) or _TEXT
 
 
 def _output_schema(shape: Shape) -> dict[str, Any]:
     """Return the schema of an answer that is no text."""
     if shape.builder is not None and shape.builder.output_schema is shape.builder.state_schema:
         return {}
-    schema = _schema(shape.graph.get_output_jsonschema)
+    given = {} if shape.builder is None else shape.fields_of(shape.builder.output_schema)
+    schema = _schema(shape.graph.get_output_jsonschema) or _by_fields(given)
     properties = cast("dict[str, Any]", schema.get("properties", {}))
     return {} if shape.messages in properties else schema
 
@@ -59,6 +63,16 @@ def _schema(make: Any) -> dict[str, Any]:
         return cast("dict[str, Any]", make())
     except (PydanticUserError, TypeError, ValueError, NameError):  # a state nobody can put into a schema
         return {}
+
+
+def _by_fields(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of an object field by field: some kinds of state have no schema as a whole."""
+    properties = {name: _schema(partial(_field, kind)) for name, kind in fields.items()}
+    return {"type": "object", "properties": properties} if properties else {}
+
+
+def _field(kind: Any) -> dict[str, Any]:
+    return {} if kind is None else TypeAdapter(kind).json_schema()
 
 
 def _graphs(graph: Graph) -> Iterator[Graph]:

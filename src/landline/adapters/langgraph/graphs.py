@@ -73,11 +73,14 @@ class Shape:
     def _fields(self) -> dict[str, Any]:
         """Return the fields of the input, with the types of their values where these are known."""
         if self.builder is not None:
-            channels = self.builder.schemas[self.builder.input_schema]
-            return {name: _type_of(channel) for name, channel in channels.items()}
+            return self.fields_of(self.builder.input_schema)
         if isinstance(self.graph.input_channels, str):
             return {}
         return {name: _type_of(self.graph.channels.get(name)) for name in self.graph.input_channels}
+
+    def fields_of(self, schema: Any) -> dict[str, Any]:
+        """Return the fields of one of a state graph's schemas, with the types of their values."""
+        return {name: _type_of(channel) for name, channel in self.builder.schemas[schema].items()}
 
     @property
     def takes_messages(self) -> bool:

@@ -38,6 +38,7 @@ class _Native(msgspec.Struct, omit_defaults=True):
     gone: list[str] = []
     pool: list[msgspec.Raw] = []
     checkpoint: str | None = None
+    agent: str = ""
 
 
 _decoder = msgspec.json.Decoder(_Native)
@@ -46,7 +47,12 @@ _parsed: OrderedDict[str, tuple[_Native, list[BaseMessage]]] = OrderedDict()
 
 @dataclass(kw_only=True, slots=True)
 class Thread:
-    """A branch before this turn. `fresh` are messages that the state of its last turn does not hold yet."""
+    """A branch before this turn of `agent`; `state` is what this agent holds beside the messages.
+
+    `fresh` are messages that the state of its last turn does not hold yet.
+    """
+
+    agent: str
 
     messages: list[BaseMessage] = field(default_factory=list[BaseMessage])
     fresh: list[BaseMessage] = field(default_factory=list[BaseMessage])
@@ -88,7 +94,12 @@ async def _read(file_id: str, line: Line) -> dict[str, Any]:
 
 
 def dump_native(
-    *, before: Thread, messages: Sequence[BaseMessage], state: Mapping[str, Any], checkpoint: str, whole: bool
+    *,
+    before: Thread,
+    messages: Sequence[BaseMessage],
+    state: Mapping[str, Any],
+    checkpoint: str | None,
+    whole: bool,
 ) -> bytes:
     """Return what a turn added to `before` as JSON; `whole`: also state that it left as it was."""
     count = len(before.messages)
@@ -107,6 +118,7 @@ def dump_native(
             gone=[key for key in before.state if key not in state],
             pool=[msgspec.Raw(dump) for dump in pool.take_new()],
             checkpoint=checkpoint,
+            agent=before.agent,
         )
     )
 
@@ -131,9 +143,9 @@ def _files(message: BaseMessage) -> bool:
     return isinstance(message.content, list) and any(_is_ours(block) for block in cast("list[Any]", message.content))
 
 
-async def thread_of(history: Sequence[shown.Message], line: Line) -> Thread:
-    """Return the branch before this turn."""
-    thread = Thread()
+async def thread_of(history: Sequence[shown.Message], line: Line, agent: str) -> Thread:
+    """Return the branch before this turn of `agent`."""
+    thread = Thread(agent=agent)
     for run in _runs(history):
         whole = run[-1]
         if (native := whole.native) is None or (native.framework, native.version) != (FRAMEWORK, VERSION):
@@ -149,11 +161,13 @@ async def thread_of(history: Sequence[shown.Message], line: Line) -> Thread:
             thread.messages += [one async for one in _convert(run[0], line)]
         thread.messages += [await _with_bytes(message.model_copy(), line) for message in messages]
         thread.fresh = []
+        thread.checkpoint = turn.checkpoint
+        if turn.agent != agent:
+            continue
         pool = Pool([])
         pool.give_back(turn.pool)
         kept = {key: value for key, value in thread.state.items() if key not in turn.gone}
         thread.state = {**kept, **{key: pool.load(value) for key, value in turn.state.items()}}
-        thread.checkpoint = turn.checkpoint
     return thread
 
 

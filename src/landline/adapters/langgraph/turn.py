@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any, cast
 
-from langchain_core.messages import BaseMessage, HumanMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import BaseCheckpointSaver, Checkpoint
 from langgraph.types import Command, Interrupt, StateSnapshot
 from msgspec import Raw
 
-from landline.adapters.langgraph.events import Speech
+from landline.adapters.langgraph.events import Speech, json_text
 from landline.adapters.langgraph.failures import agent_failed
 from landline.adapters.langgraph.graphs import Shape, answer_of, bound, compiled, input_of, shape_of
 from landline.adapters.langgraph.journal import Journal
@@ -76,7 +76,8 @@ class _Segment:
         self.shape: Shape = shape_of(graph)
         self._own = isinstance(graph.checkpointer, BaseCheckpointSaver)
         self._graph, self._saver = graph, cast("LineSaver | None", None)
-        self._thread = Thread()
+        self._thread = Thread(agent=turn.spec.name)
+        self._new: HumanMessage | None = None
         self._input: Any = None
         self.values: Any = None
         self._config = self._configuration(watch)
@@ -99,8 +100,8 @@ class _Segment:
         if self._own:
             await self._prepare_own()
             return
-        self._thread = await thread_of(turn.history, turn.line)
-        new = await self._prompt()
+        self._thread = await thread_of(turn.history, turn.line, turn.spec.name)
+        new = self._new = await self._prompt()
         thread = self._thread
         base = [*thread.messages, *([new] if new is not None else [])]
         self._saver = LineSaver(turn.line, Pool(base), self._seed())
@@ -108,18 +109,16 @@ class _Segment:
         if self._saver.begun:
             self._input = self._resumed(await self._graph.aget_state(self._config))
             return
-        if thread.checkpoint is None:
-            unknown = thread.messages if not self.shape.remembers else []
-        else:
-            unknown = thread.fresh
-        self._input = input_of(self.shape, unknown, new)
+        held = self.shape.remembers if self.shape.workflow else thread.checkpoint is not None
+        self._input = input_of(self.shape, thread.fresh if held else thread.messages, new)
 
     async def _prepare_own(self) -> None:
+        new = self._new = await self._prompt()
         state = await self._graph.aget_state(self._config)
         if (state.metadata or {}).get("landline_run") == self._turn.run_id:
             self._input = self._resumed(state)
             return
-        self._input = input_of(self.shape, [], await self._prompt())
+        self._input = input_of(self.shape, [], new)
 
     async def _prompt(self) -> HumanMessage | None:
         content = await content_of(self._turn.input, self._turn.line)
@@ -218,12 +217,22 @@ class _Segment:
             before=self._thread,
             messages=messages,
             state=state,
-            checkpoint=head["id"] if head else "",
+            checkpoint=head["id"] if head else None,
             whole=self._turn.spec.history_messages is not None,
         )
         return Native(framework=FRAMEWORK, version=VERSION, messages=Raw(dumped))
 
     def _messages(self) -> list[BaseMessage]:
-        if isinstance(self.values, dict) and self.shape.messages in self.values:
-            return list(self.values[self.shape.messages])
-        return self._thread.messages
+        """Return the thread's messages after this turn; a graph with its own checkpointer tells those of the turn."""
+        if self.shape.messages is not None:
+            messages = list(cast("dict[str, list[BaseMessage]]", self.values).get(self.shape.messages, ()))
+            places = {message.id: place for place, message in enumerate(messages)} if self._own else {}
+            return messages[places.get(self._new.id, 0) if self._new is not None else 0 :]
+        said = cast("list[Any]", self.values if isinstance(self.values, list) else [self.values])
+        if not all(isinstance(message, BaseMessage) for message in said):
+            output, _ = answer_of(self.shape, self.values)
+            text = output if isinstance(output, str) else json_text(output)
+            said = [AIMessage(content=text, id=f"{self._turn.run_id}:output")]
+        asked = [] if self._new is None else [self._new]
+        known = {message.id for message in (*self._thread.messages, *asked)}
+        return [*self._thread.messages, *asked, *(message for message in said if message.id not in known)]

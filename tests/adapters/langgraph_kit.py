@@ -53,7 +53,7 @@ class Scripted(BaseChatModel):
     def _llm_type(self) -> str:
         return "scripted"
 
-    def bind_tools(self, tools: Any, **kwargs: Any) -> Runnable[Any, Any]:  # noqa: ARG002 - the script knows them
+    def bind_tools(self, tools: Any, **kwargs: Any) -> Runnable[Any, Any]:
         return self
 
     async def _astream(

@@ -70,7 +70,9 @@ def agent_on(request: pytest.FixtureRequest) -> MakeAgent:
     return make
 
 
-async def go(agent: Any, line: MemoryLine | None = None, given: Any = "hi", **more: Any) -> tuple[MemoryLine, Finished]:
+async def go(
+    agent: Any, line: MemoryLine | None = None, given: Any = "hi", **more: Any
+) -> tuple[MemoryLine, Finished]:
     line = line or MemoryLine()
     async with asyncio.timeout(10):
         finished = await drive(adapter, line, turn_of(line, AgentSpec(agent=agent, name="a"), given, **more))
@@ -122,7 +124,9 @@ async def test_structured_output_of_the_provider_is_the_object(agent_on: MakeAge
 
 
 @pytest.mark.contract("ADP-2", "THR-9")
-async def test_images_and_files_reach_the_model_and_their_bytes_stay_out_of_the_history(agent_on: MakeAgent) -> None:
+async def test_images_and_files_reach_the_model_and_their_bytes_stay_out_of_the_history(
+    agent_on: MakeAgent,
+) -> None:
     files = {
         "f1": ("a.png", "image/png", b"\x89PNG\r\n\x1a\n" + bytes(9000)),
         "f2": ("b.txt", "text/plain", b"note 99"),

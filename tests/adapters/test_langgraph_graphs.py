@@ -310,11 +310,12 @@ async def test_tools_and_models_within_one_node_are_not_run_again_after_a_crash(
         except Crashed:
             finished_before = len(line.of(log.ToolCompleted))
             flying = len(line.of(log.ToolCalled)) - finished_before
-            line, finished = await go(
-                agent, line=line.resumed(), tools={"note": ToolPolicy(idempotent=True)}
-            )
+            line, finished = await go(agent, line=line.resumed(), tools={"note": ToolPolicy(idempotent=True)})
             assert finished.output == "done"
-        assert [text for _, text, _ in line.messages()] in (["I look. ", "done"], ["done"] if inside == "sync" else [])
+        assert [text for _, text, _ in line.messages()] in (
+            ["I look. ", "done"],
+            ["done"] if inside == "sync" else [],
+        )
         done = [event.result for event in line.of(log.ToolCompleted)]
         assert sorted(done) == ["noted 1", "noted 2"], f"crash before event {index}"
         assert len(box.done) <= 2 + flying
@@ -342,7 +343,8 @@ async def test_an_error_told_to_the_model_is_a_failed_call_and_the_run_goes_on()
     graph.add_node("tools", ToolNode([broken], handle_tool_errors=True))
     graph.add_edge(START, "call")
     graph.add_conditional_edges(
-        "call", lambda s: "tools" if s["messages"][-1].tool_calls else END  # pyright: ignore[reportUnknownLambdaType, reportUnknownMemberType] - a node's state
+        "call",
+        lambda s: "tools" if s["messages"][-1].tool_calls else END,  # pyright: ignore[reportUnknownLambdaType, reportUnknownMemberType] - a node's state
     )
     graph.add_edge("tools", "call")
     line, finished = await go(graph.compile())
@@ -377,13 +379,15 @@ async def test_fifty_users_on_one_shared_graph_with_tools_hear_no_word_of_each_o
             yield [("remember", {"word": word}), ("check", {"word": word})]
 
     agent = create_agent(Scripted(script=script), [remember, check])
-    chance = random.Random(11)  # noqa: S311 - which runs are cancelled is not a secret
+    chance = random.Random(11)
 
     async def user(number: int) -> None:
         for turn in range(3):
             word, line = f"canary-{number:04d}", MemoryLine()
             spec = AgentSpec(agent=agent, name="a")
-            running = asyncio.create_task(drive(adapter, line, turn_of(line, spec, word, run_id=f"r{number}.{turn}")))
+            running = asyncio.create_task(
+                drive(adapter, line, turn_of(line, spec, word, run_id=f"r{number}.{turn}"))
+            )
             if chance.random() < 0.3:
                 for _ in range(chance.randrange(60)):
                     await asyncio.sleep(0)
@@ -427,5 +431,3 @@ async def test_a_graph_that_never_ends_fails_as_its_limit() -> None:
     with pytest.raises(AgentFailed) as failed:
         await go(graph.compile().with_config({"recursion_limit": 5}))
     assert failed.value.code == "usage_limit"
-
-

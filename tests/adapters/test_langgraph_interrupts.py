@@ -55,7 +55,14 @@ def asking(*values: Any, schema: Any = None) -> AgentSpec:
     [
         ("your name?", None, "input", "your name?", {"value": "Ann"}, "told ['Ann']"),
         ({"question": "age?", "why": 1}, None, "input", "age?", {"value": 7}, "told [7]"),
-        ({"prompt": "colour?", "choices": ["red", "blue"]}, None, "choice", "colour?", {"value": "red"}, "told ['red']"),
+        (
+            {"prompt": "colour?", "choices": ["red", "blue"]},
+            None,
+            "choice",
+            "colour?",
+            {"value": "red"},
+            "told ['red']",
+        ),
         ("size?", Literal["s", "m"], "choice", "size?", {"value": "m"}, "told ['m']"),
         ("go?", bool, "approval", "go?", {"approve": True}, "told [True]"),
         (
@@ -68,7 +75,7 @@ def asking(*values: Any, schema: Any = None) -> AgentSpec:
         ),
     ],
 )
-async def test_what_is_asked_follows_the_value(  # noqa: PLR0913 - one row of the table
+async def test_what_is_asked_follows_the_value(
     value: Any, schema: Any, kind: str, prompt: str, answer: dict[str, Any], told: str
 ) -> None:
     wire = {"type": "boolean"} if schema is bool else {"enum": ["s", "m"]} if schema else None
@@ -237,7 +244,8 @@ async def test_a_tool_that_asks_runs_on_with_the_answer_and_others_keep_their_re
     graph.add_node("tools", ToolNode([slow, ask]))
     graph.add_edge(START, "call")
     graph.add_conditional_edges(
-        "call", lambda s: "tools" if s["messages"][-1].tool_calls else END  # pyright: ignore[reportUnknownLambdaType, reportUnknownMemberType] - a node's state
+        "call",
+        lambda s: "tools" if s["messages"][-1].tool_calls else END,  # pyright: ignore[reportUnknownLambdaType, reportUnknownMemberType] - a node's state
     )
     graph.add_edge("tools", "call")
     spec = AgentSpec(agent=graph.compile(), name="a")
@@ -294,5 +302,3 @@ async def test_parallel_calls_of_unknown_outcome_are_asked_together() -> None:
     line, finished = await to_the_end(spec, line)
     assert finished.output == "Done."
     assert [end.error.code for end in line.of(log.ToolFailed)] == ["outcome_unknown"] * 2
-
-

@@ -133,7 +133,7 @@ class Speech:
 
     def _retract(self, within: str | None, reason: str) -> Iterator[Event]:
         for run, message in [*self._open.items()]:
-            if within is None or message.within == within and not self._parallel(within):
+            if within is None or (message.within == within and not self._parallel(within)):
                 yield MessageRetracted(message_id=message.id, reason=reason)
                 del self._open[run]
 
@@ -183,7 +183,9 @@ class Speech:
         """The run is over: say the output if it was not said. `message` is where it stands, if in a message."""
         yield from self._retract(None, "rejected")
         text = output if isinstance(output, str) else json_text(output)
-        if self.last == text or (message is not None and message.id in self._said and isinstance(output, str)):
+        if self.last == text or (
+            message is not None and message.id in self._said and isinstance(output, str)
+        ):
             return
         message_id = new_id()
         yield MessageStarted(message_id=message_id, role="assistant")

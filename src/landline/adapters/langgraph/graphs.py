@@ -155,9 +155,15 @@ def _value(kind: Any, text: str) -> Any:
     try:
         value = msgspec.json.decode(text)
         # A class of the user's own is made from the object; plain annotations (dict, int) take it as it is.
-        return kind(**value) if isinstance(kind, type) and isinstance(value, dict) and kind is not dict else value
+        return (
+            kind(**value)
+            if isinstance(kind, type) and isinstance(value, dict) and kind is not dict
+            else value
+        )
     except (msgspec.DecodeError, TypeError, ValueError) as error:
-        raise Invalid("This agent takes a JSON value as its input, in the form of its input schema.") from error
+        raise Invalid(
+            "This agent takes a JSON value as its input, in the form of its input schema."
+        ) from error
 
 
 def _fields_of(fields: dict[str, Any], text: str) -> dict[str, Any]:

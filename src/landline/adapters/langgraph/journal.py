@@ -158,7 +158,10 @@ class Journal:
 
     def _request_key(self, messages: list[BaseMessage]) -> str:
         """Name a request by its place: the same node, asking the same for the nth time, asks for the same again."""
-        said = [(message.type, message.content, getattr(message, "tool_calls", None)) for message in messages[-_LAST:]]
+        said = [
+            (message.type, message.content, getattr(message, "tool_calls", None))
+            for message in messages[-_LAST:]
+        ]
         digest = hashlib.sha256(
             msgspec.json.encode((_task(), len(messages), said), enc_hook=repr)
         ).hexdigest()[:24]
@@ -230,7 +233,11 @@ class Journal:
             await barrier.passed
 
     async def _tool_call(
-        self, node: Any, call: dict[str, Any], run: Callable[[Any, Any, Executor], Awaitable[Any]], within: str
+        self,
+        node: Any,
+        call: dict[str, Any],
+        run: Callable[[Any, Any, Executor], Awaitable[Any]],
+        within: str,
     ) -> Any:
         policy = self._policies.get(call["name"], ToolPolicy())
         call_id = self._call_id(call, within)

@@ -73,9 +73,7 @@ class Watch(BaseCallbackHandler):
         self.runs: dict[str, str] = {}
         """Which request a message answers: a message's id may change while it is streamed."""
 
-    def on_llm_new_token(
-        self, token: Any, *, chunk: Any = None, run_id: UUID, **_: Any
-    ) -> None:
+    def on_llm_new_token(self, token: Any, *, chunk: Any = None, run_id: UUID, **_: Any) -> None:
         """Note which request the message of `chunk` answers."""
         if isinstance(chunk, ChatGenerationChunk) and chunk.message.id is not None:
             self.runs[chunk.message.id] = str(run_id)

@@ -108,7 +108,9 @@ def dump_native(
     )
     pool = Pool([])
     old = {} if whole else {key: Pool([]).dump(value) for key, value in before.state.items()}
-    changed = {key: value for key, value in state.items() if key not in old or Pool([]).dump(value) != old[key]}
+    changed = {
+        key: value for key, value in state.items() if key not in old or Pool([]).dump(value) != old[key]
+    }
     dumped = {key: pool.dump(value) for key, value in changed.items()}
     return msgspec.json.encode(
         _Native(
@@ -140,7 +142,9 @@ def _is_ours(block: Any) -> bool:
 
 
 def _files(message: BaseMessage) -> bool:
-    return isinstance(message.content, list) and any(_is_ours(block) for block in cast("list[Any]", message.content))
+    return isinstance(message.content, list) and any(
+        _is_ours(block) for block in cast("list[Any]", message.content)
+    )
 
 
 async def thread_of(history: Sequence[shown.Message], line: Line, agent: str) -> Thread:

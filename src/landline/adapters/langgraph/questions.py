@@ -100,7 +100,12 @@ def _is_older(value: Any) -> bool:
 
 def _from_older(value: dict[str, Any]) -> _Action:
     request, config = value["action_request"], value["config"]
-    allowed = {"approve": "allow_accept", "edit": "allow_edit", "reject": "allow_ignore", "respond": "allow_respond"}
+    allowed = {
+        "approve": "allow_accept",
+        "edit": "allow_edit",
+        "reject": "allow_ignore",
+        "respond": "allow_respond",
+    }
     action = {"name": request["action"], "args": request["args"], "description": value.get("description")}
     return action, [name for name, key in allowed.items() if config.get(key)]
 

@@ -45,7 +45,9 @@ def dump_result(output: Any) -> tuple[Any, bytes | None]:
         return shown, None
     pool = Pool([])
     value = pool.dump(output)
-    return shown, msgspec.json.encode({"value": value, "new": [msgspec.Raw(dump) for dump in pool.take_new()]})
+    return shown, msgspec.json.encode(
+        {"value": value, "new": [msgspec.Raw(dump) for dump in pool.take_new()]}
+    )
 
 
 def load_result(call: dict[str, Any], shown: Any, record: bytes | None) -> Any:
@@ -64,7 +66,9 @@ class _Kept(msgspec.Struct):
 
 
 def _rebuilt(output: ToolMessage, shown: Any) -> ToolMessage:
-    return ToolMessage(content=_text_of(shown), name=output.name, tool_call_id=output.tool_call_id, id=output.id)
+    return ToolMessage(
+        content=_text_of(shown), name=output.name, tool_call_id=output.tool_call_id, id=output.id
+    )
 
 
 def _text_of(shown: Any) -> str:

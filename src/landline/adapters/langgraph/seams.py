@@ -35,7 +35,11 @@ class Seams(Protocol):
         ...
 
     async def tool_call(
-        self, node: Any, call: dict[str, Any], runtime: Any, run: Callable[[Any, Any, Executor], Awaitable[Any]]
+        self,
+        node: Any,
+        call: dict[str, Any],
+        runtime: Any,
+        run: Callable[[Any, Any, Executor], Awaitable[Any]],
     ) -> Any:
         """Do a tool call of `node`; `run` takes the node, the call and the threads that are to be used."""
         ...
@@ -80,10 +84,10 @@ def _in_run(run: Seams, work: Any) -> Any:
 
 
 def _wrap_tools() -> None:
-    original, original_sync = ToolNode._arun_one, ToolNode._run_one  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - no public place that all calls pass
+    original, original_sync = ToolNode._arun_one, ToolNode._run_one  # pyright: ignore[reportPrivateUsage] - no public place that all calls pass
 
     async def run_it(node: Any, call: Any, input_type: Any, tool_runtime: Any, threads: Executor) -> Any:
-        if node._awrap_tool_call is None and node._wrap_tool_call is not None:  # noqa: SLF001 - see above
+        if node._awrap_tool_call is None and node._wrap_tool_call is not None:
             # The framework would run a wrapper that is only sync on the loop, and the tool within it.
             work = partial(copy_context().run, original_sync, node, call, input_type, tool_runtime)
             return await asyncio.get_running_loop().run_in_executor(threads, work)
@@ -111,11 +115,11 @@ def _wrap_tools() -> None:
 
         return _in_run(run, run.tool_call(self, call, tool_runtime, call_it))
 
-    ToolNode._arun_one, ToolNode._run_one = arun_one, run_one  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - see above
+    ToolNode._arun_one, ToolNode._run_one = arun_one, run_one  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - see above
 
 
 def _wrap_models() -> None:
-    original, original_sync = BaseChatModel._agenerate_with_cache, BaseChatModel._generate_with_cache  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - no public place that all calls pass
+    original, original_sync = BaseChatModel._agenerate_with_cache, BaseChatModel._generate_with_cache  # pyright: ignore[reportPrivateUsage] - no public place that all calls pass
 
     @wraps(original)
     async def agenerate(
@@ -146,8 +150,8 @@ def _wrap_models() -> None:
 
         return _in_run(run, run.model_call(self, messages, options, run_manager, ask))
 
-    BaseChatModel._agenerate_with_cache = agenerate  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - see above
-    BaseChatModel._generate_with_cache = generate  # noqa: SLF001  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - see above
+    BaseChatModel._agenerate_with_cache = agenerate  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - see above
+    BaseChatModel._generate_with_cache = generate  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - see above
 
 
 def _on(loop: asyncio.AbstractEventLoop) -> bool:

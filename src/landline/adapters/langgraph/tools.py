@@ -20,7 +20,7 @@ def in_threads(node: Any, name: str, threads: Executor) -> Any:
     if moved is None:
         return node
     twin = copy.copy(node)
-    twin._tools_by_name = {**node.tools_by_name, name: moved}  # noqa: SLF001 - the copy is ours
+    twin._tools_by_name = {**node.tools_by_name, name: moved}
     return twin
 
 
@@ -29,10 +29,10 @@ def _moved(tool: BaseTool, threads: Executor) -> BaseTool | None:
         if getattr(tool, "coroutine", None) is not None:
             return None
         return tool.model_copy(update={"coroutine": _threaded(func, threads)})
-    if type(tool)._arun is not BaseTool._arun:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - how the framework tells sync tools
+    if type(tool)._arun is not BaseTool._arun:  # pyright: ignore[reportPrivateUsage] - how the framework tells sync tools
         return None
     twin = copy.copy(tool)
-    run = _threaded(tool._run, threads)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
+    run = _threaded(tool._run, threads)  # pyright: ignore[reportPrivateUsage] - see above
     # Past pydantic, which takes no attribute that is not a field; methods are looked up on the object first.
     object.__setattr__(twin, "_arun", run)
     return twin

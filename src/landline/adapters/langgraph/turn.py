@@ -19,7 +19,14 @@ from landline.adapters.langgraph.failures import agent_failed
 from landline.adapters.langgraph.graphs import Shape, answer_of, bound, compiled, input_of, shape_of
 from landline.adapters.langgraph.journal import Journal
 from landline.adapters.langgraph.marks import Watch
-from landline.adapters.langgraph.messages import FRAMEWORK, VERSION, Thread, content_of, dump_native, thread_of
+from landline.adapters.langgraph.messages import (
+    FRAMEWORK,
+    VERSION,
+    Thread,
+    content_of,
+    dump_native,
+    thread_of,
+)
 from landline.adapters.langgraph.questions import asks_of, resume_value
 from landline.adapters.langgraph.saver import LineSaver
 from landline.adapters.langgraph.seams import journalled
@@ -174,7 +181,8 @@ class _Segment:
             self._input = self._resumed(state)
 
     async def _over(self) -> bool:
-        return not (await self._graph.aget_state(self._config)).next
+        # Not `next`: a task whose writes are stored is not in it, and what follows it is still to be done.
+        return not (await self._graph.aget_state(self._config)).tasks
 
     async def _asked(self, state: StateSnapshot) -> bool:
         """Ask what is open; False when nothing is."""
@@ -188,9 +196,7 @@ class _Segment:
 
     def _breakpoint(self, state: StateSnapshot) -> Ask:
         at = (state.config.get("configurable") or {}).get("checkpoint_id")
-        return Ask(
-            key=f"breakpoint:{at}", kind="approval", prompt=f"Go on with {', '.join(state.next)}?"
-        )
+        return Ask(key=f"breakpoint:{at}", kind="approval", prompt=f"Go on with {', '.join(state.next)}?")
 
     def _resumed(self, state: StateSnapshot) -> Any:
         """Return what the graph goes on with: the answers to its interrupts, or nothing."""

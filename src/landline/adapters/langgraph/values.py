@@ -31,12 +31,14 @@ class _DataTypes(set[tuple[str, ...]]):
     def __contains__(self, key: object) -> bool:
         module, name = cast("tuple[str, str]", key)
         found = getattr(sys.modules.get(module), name, None)
-        return isinstance(found, type) and (issubclass(found, BaseModel | Enum) or dataclasses.is_dataclass(found))
+        return isinstance(found, type) and (
+            issubclass(found, BaseModel | Enum) or dataclasses.is_dataclass(found)
+        )
 
 
 def _serializer() -> JsonPlusSerializer:
     made = JsonPlusSerializer(allowed_msgpack_modules=None)
-    made._unpack_ext_hook = unpack_hook(_DataTypes())  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - see above
+    made._unpack_ext_hook = unpack_hook(_DataTypes())  # pyright: ignore[reportPrivateUsage] - see above
     return made
 
 

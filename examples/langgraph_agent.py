@@ -24,7 +24,8 @@ async def answer(state: Counted) -> dict[str, Any]:
 
 
 graph = StateGraph(Counted)
-graph.add_node("answer", answer)
+graph.add_node("answer", answer)  # pyright: ignore[reportUnknownMemberType] - the framework's generics
 graph.add_edge(START, "answer")
 
-agent = landline.agent(graph.compile(), name="counted", starters=["Good morning"])
+compiled: Any = graph.compile()  # pyright: ignore[reportUnknownMemberType] - see above
+agent = landline.agent(compiled, name="counted", starters=["Good morning"])

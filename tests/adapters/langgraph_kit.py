@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
+import langchain.agents
+import langgraph.func
+import langgraph.graph
 import msgspec
-from langchain.agents import create_agent
 from langchain.agents.middleware import ModelRequest, dynamic_prompt
 from langchain.agents.structured_output import ToolStrategy
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -27,6 +29,12 @@ from pydantic import BaseModel, ConfigDict
 from landline.adapters.langgraph import LangGraphAdapter, adapter
 from landline.ports.adapter import AgentSpec, ToolPolicy
 from landline.testing.adapters import ToolBox
+
+create_agent = cast("Any", langchain.agents).create_agent
+StateGraph = cast("Any", langgraph.graph).StateGraph
+entrypoint = cast("Any", langgraph.func).entrypoint
+task = cast("Any", langgraph.func).task
+"""The framework's own, whose generics are in part unknown to a type checker."""
 
 Calls = list[tuple[str, dict[str, Any]]]
 Deltas = AsyncIterator[str | Calls]
@@ -73,7 +81,9 @@ class Scripted(BaseChatModel):
                     {"name": name, "args": msgspec.json.encode(args).decode(), "id": name, "index": index}
                     for index, (name, args) in enumerate(delta)
                 ]
-                yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=chunks))
+                yield ChatGenerationChunk(
+                    message=AIMessageChunk(content="", tool_call_chunks=cast("Any", chunks))
+                )
         usage = {"input_tokens": len(messages), "output_tokens": count, "total_tokens": len(messages) + count}
         metadata = {"model_name": "scripted-1", "finish_reason": "stop"}
         yield ChatGenerationChunk(

@@ -11,7 +11,7 @@ import pytest
 from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
-from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.graph import START, MessagesState
 from langgraph.graph.message import add_messages
 from langgraph.types import interrupt
 from pydantic import BaseModel
@@ -22,6 +22,7 @@ from landline.adapters.langgraph.values import Pool
 from landline.model.messages import Message, TextPart
 from landline.ports.adapter import AgentSpec, Finished, Suspended
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
+from tests.adapters.langgraph_kit import StateGraph
 
 WORDS = "and so on, as one says when there is more to say than anybody wants to hear. " * 3
 
@@ -228,7 +229,7 @@ async def test_the_saver_keeps_what_the_framework_asks_of_it() -> None:
     config: Any = {"configurable": {"thread_id": "t"}}
     await graph.ainvoke({"messages": [HumanMessage("a")]}, config)
     states = [state async for state in graph.aget_state_history(config)]
-    line.records.update({key: value for key, value in line._unstored.items()})  # pyright: ignore[reportPrivateUsage] - no event followed
+    line.records.update(line._unstored)  # pyright: ignore[reportPrivateUsage] - no event followed
     again = talk(LineSaver(line, Pool([]), None))
     kept = [state async for state in again.aget_state_history(config)]
     assert [state.values for state in kept] == [state.values for state in states]

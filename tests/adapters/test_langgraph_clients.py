@@ -5,7 +5,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from langchain.agents import create_agent
 from langchain.agents.structured_output import ProviderStrategy
 from langchain_core.tools import tool
 from langchain_openai import ChatOpenAI
@@ -35,6 +34,7 @@ from landline.testing.upstream import (
     ToolCall,
     ToolCalls,
 )
+from tests.adapters.langgraph_kit import create_agent
 
 MakeAgent = Callable[..., Any]
 ANSWER = Text("one two three four")

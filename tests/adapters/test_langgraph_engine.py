@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pytest
 from langchain_core.messages import AIMessage
-from langgraph.graph import START, MessagesState, StateGraph
+from langgraph.graph import START, MessagesState
 from langgraph.types import interrupt
 
 from landline.adapters.langgraph import adapter
@@ -16,7 +16,7 @@ from landline.model.callers import LOCAL
 from landline.model.runs import Answer
 from landline.ports.adapter import AgentSpec
 from landline.testing.adapters import ToolBox
-from tests.adapters.langgraph_kit import LangGraphKit
+from tests.adapters.langgraph_kit import LangGraphKit, StateGraph
 from tests.engine.conftest import Server
 
 kit = LangGraphKit()

@@ -4,11 +4,10 @@ import asyncio
 from typing import Annotated, Any, Literal
 
 import pytest
-from langchain.agents import create_agent
 from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.tools import tool
-from langgraph.graph import END, START, MessagesState, StateGraph
+from langgraph.graph import END, START, MessagesState
 from langgraph.prebuilt import ToolNode
 from langgraph.types import interrupt
 
@@ -17,7 +16,7 @@ from landline.model import events as log
 from landline.ports.adapter import AgentSpec, Finished, Suspended
 from landline.testing.adapters import ToolBox, check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
-from tests.adapters.langgraph_kit import Deltas, LangGraphKit, Scripted, returns
+from tests.adapters.langgraph_kit import Deltas, LangGraphKit, Scripted, StateGraph, create_agent, returns
 
 
 async def until(spec: AgentSpec, line: MemoryLine) -> MemoryLine:
@@ -245,7 +244,7 @@ async def test_a_tool_that_asks_runs_on_with_the_answer_and_others_keep_their_re
     graph.add_edge(START, "call")
     graph.add_conditional_edges(
         "call",
-        lambda s: "tools" if s["messages"][-1].tool_calls else END,  # pyright: ignore[reportUnknownLambdaType, reportUnknownMemberType] - a node's state
+        lambda s: "tools" if s["messages"][-1].tool_calls else END,
     )
     graph.add_edge("tools", "call")
     spec = AgentSpec(agent=graph.compile(), name="a")

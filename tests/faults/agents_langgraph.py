@@ -7,9 +7,9 @@ import time
 import uuid
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-from langchain.agents import create_agent
+import langchain.agents
 from langchain.tools import ToolRuntime
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models.chat_models import BaseChatModel
@@ -85,26 +85,26 @@ def _so_far(messages: list[BaseMessage]) -> tuple[dict[str, Any], list[str]]:
     return plan, returned
 
 
-async def _tool(runtime: ToolRuntime[str], name: str, pause_s: float) -> str:
+async def _tool(runtime: ToolRuntime[str, Any], name: str, pause_s: float) -> str:
     with ledger.execution(runtime.context, str(runtime.tool_call_id), name):
         await asyncio.sleep(pause_s)
     return name
 
 
 @tool
-async def book(pause_s: float, runtime: ToolRuntime[str]) -> str:
+async def book(pause_s: float, runtime: ToolRuntime[str, Any]) -> str:
     """Book."""
     return await _tool(runtime, "book", pause_s)
 
 
 @tool
-async def stamp(pause_s: float, runtime: ToolRuntime[str]) -> str:
+async def stamp(pause_s: float, runtime: ToolRuntime[str, Any]) -> str:
     """Stamp."""
     return await _tool(runtime, "stamp", pause_s)
 
 
 @tool
-def file(pause_s: float, runtime: ToolRuntime[str]) -> str:
+def file(pause_s: float, runtime: ToolRuntime[str, Any]) -> str:
     """File, in a thread."""
     with ledger.execution(runtime.context, str(runtime.tool_call_id), "file"):
         time.sleep(pause_s)
@@ -112,7 +112,7 @@ def file(pause_s: float, runtime: ToolRuntime[str]) -> str:
 
 
 @tool
-async def pay(pause_s: float, runtime: ToolRuntime[str]) -> str:
+async def pay(pause_s: float, runtime: ToolRuntime[str, Any]) -> str:
     """Pay."""
     return await _tool(runtime, "pay", pause_s)
 
@@ -121,6 +121,8 @@ def _run_id(caller: Any, run: Any) -> str:
     return str(run.id)
 
 
-model_agent = create_agent(Planned(), [book, stamp, file, pay], context_schema=str)
+model_agent = cast("Any", langchain.agents).create_agent(
+    Planned(), [book, stamp, file, pay], context_schema=str
+)
 
 agents = [landline.agent(model_agent, name="model", tools=POLICIES, context=_run_id)]

@@ -78,7 +78,7 @@ def _field(kind: Any) -> dict[str, Any]:
 def _graphs(graph: Graph) -> Iterator[Graph]:
     yield graph
     for _, inner in graph.get_subgraphs(recurse=True):
-        yield cast("Graph", inner)
+        yield inner
 
 
 def _tool_nodes(graph: Graph) -> Iterator[ToolNode]:

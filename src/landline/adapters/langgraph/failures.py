@@ -71,7 +71,7 @@ def _model_failed(error: BaseException, *, speaking: bool) -> AgentFailed:
 
 def _retry_after(error: BaseException) -> int | None:
     headers = getattr(getattr(error, "response", None), "headers", None)
-    told = cast("Any", headers).get("retry-after") if headers is not None else None
+    told = headers.get("retry-after") if headers is not None else None
     try:
         return None if told is None else int(float(told)) + 1
     except ValueError:

@@ -18,7 +18,6 @@ from weakref import WeakKeyDictionary
 import msgspec
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langgraph.graph.state import CompiledStateGraph, StateGraph
-from langgraph.pregel import Pregel
 
 from landline.adapters.langgraph.values import plain
 from landline.model.errors import Invalid
@@ -29,7 +28,8 @@ _INPUTS = ("input", "question", "query", "text", "prompt", "task", "topic", "req
 _OUTPUTS = ("output", "answer", "result", "response")
 _START = "__start__"
 
-Graph = Pregel[Any, Any, Any, Any]
+Graph = Any
+"""A `Pregel` of the framework; its channels and generics carry no types, so it is judged by its use."""
 
 _compiled: WeakKeyDictionary[Any, Graph] = WeakKeyDictionary()
 
@@ -41,10 +41,10 @@ def compiled(agent: Any) -> Graph:
         ValueError: It cannot be compiled (raised by the framework).
     """
     if not isinstance(agent, StateGraph):
-        return cast("Graph", agent)
+        return agent
     graph = _compiled.get(agent)
     if graph is None:
-        graph = _compiled[agent] = cast("Graph", cast("Any", agent).compile())
+        graph = _compiled[agent] = cast("Any", agent).compile()
     return graph
 
 
@@ -153,13 +153,10 @@ def _value(kind: Any, text: str) -> Any:
     if kind in (str, Any, None, inspect.Parameter.empty):
         return text
     try:
-        value = msgspec.json.decode(text)
-        # A class of the user's own is made from the object; plain annotations (dict, int) take it as it is.
-        return (
-            kind(**value)
-            if isinstance(kind, type) and isinstance(value, dict) and kind is not dict
-            else value
-        )
+        value: Any = msgspec.json.decode(text)
+        if isinstance(value, dict) and isinstance(kind, type) and kind is not dict:
+            return cast("Any", kind)(**cast("dict[str, Any]", value))
+        return cast("Any", value)
     except (msgspec.DecodeError, TypeError, ValueError) as error:
         raise Invalid(
             "This agent takes a JSON value as its input, in the form of its input schema."
@@ -188,7 +185,7 @@ def answer_of(shape: Shape, values: Any) -> tuple[Any, AIMessage | None]:
     if (structured := state.get("structured_response")) is not None:
         return plain(structured), None
     output = shape.builder.output_schema if shape.builder is not None else None
-    declared = output is not None and output is not shape.builder.state_schema
+    declared = shape.builder is not None and output is not shape.builder.state_schema
     names = [name for name in _names(shape.graph.output_channels) if name in state]
     if declared and shape.messages not in names:
         return plain({name: state[name] for name in names}), None

@@ -9,6 +9,7 @@ import hashlib
 from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from typing import Any, cast
 from uuid import UUID
 
@@ -271,7 +272,7 @@ class Journal:
             try:
                 output = await run(in_threads(node, call["name"], threads), call, threads)
             except ParentCommand as jump:
-                output = jump.args[0]
+                output = cast("Any", jump).args[0]
                 self._line.record(f"jump:{key}", b"true")
             except GraphBubbleUp:
                 self._line.record(f"deferred:{key}", b"true")
@@ -334,10 +335,8 @@ class Journal:
 
         # Idempotent, because this run of it does nothing but fail: the log gets its end of the call.
         tool = ToolCall(call_id=key, name=call["name"], arguments=call["args"], idempotent=True)
-        try:
+        with suppress(HandledError, ToolRaised):
             await self._line.tool(tool, fail, failure=lambda _: (code, text))
-        except (HandledError, ToolRaised):
-            pass
         return refusal(call, text)
 
 

@@ -229,7 +229,7 @@ async def _convert(message: shown.Message, line: Line) -> AsyncIterator[BaseMess
             yield SystemMessage(content=message.content, id=message.id)
         case "user":
             if content := await _content_or_gone(message, line):
-                yield HumanMessage(content=cast("Any", content), id=message.id)
+                yield HumanMessage(content=content, id=message.id)
         case _:
             for number, converted in enumerate(_spoken(message.parts)):
                 converted.id = f"{message.id}:{number}"

@@ -6,12 +6,12 @@ context variable, and without a run of Landline in it they do what they did befo
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
 from functools import partial, wraps
-from typing import Any, Protocol
+from typing import Any, Protocol, cast
 
 from langchain_core.language_models.chat_models import BaseChatModel
 from langchain_core.messages import BaseMessage
@@ -60,7 +60,7 @@ _current: ContextVar[Seams | None] = ContextVar("landline_langgraph_run", defaul
 
 
 @contextmanager
-def journalled(run: Seams) -> Iterator[None]:
+def journalled(run: Seams) -> Generator[None]:
     """Let `run` answer the calls of graphs that are started within."""
     token = _current.set(run)
     try:
@@ -84,7 +84,9 @@ def _in_run(run: Seams, work: Any) -> Any:
 
 
 def _wrap_tools() -> None:
-    original, original_sync = ToolNode._arun_one, ToolNode._run_one  # pyright: ignore[reportPrivateUsage] - no public place that all calls pass
+    node_class = cast("Any", ToolNode)
+    # No public place is passed by all calls.
+    original, original_sync = node_class._arun_one, node_class._run_one
 
     async def run_it(node: Any, call: Any, input_type: Any, tool_runtime: Any, threads: Executor) -> Any:
         if node._awrap_tool_call is None and node._wrap_tool_call is not None:
@@ -115,11 +117,12 @@ def _wrap_tools() -> None:
 
         return _in_run(run, run.tool_call(self, call, tool_runtime, call_it))
 
-    ToolNode._arun_one, ToolNode._run_one = arun_one, run_one  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - see above
+    node_class._arun_one, node_class._run_one = arun_one, run_one
 
 
 def _wrap_models() -> None:
-    original, original_sync = BaseChatModel._agenerate_with_cache, BaseChatModel._generate_with_cache  # pyright: ignore[reportPrivateUsage] - no public place that all calls pass
+    model_class = cast("Any", BaseChatModel)
+    original, original_sync = model_class._agenerate_with_cache, model_class._generate_with_cache
 
     @wraps(original)
     async def agenerate(
@@ -150,8 +153,7 @@ def _wrap_models() -> None:
 
         return _in_run(run, run.model_call(self, messages, options, run_manager, ask))
 
-    BaseChatModel._agenerate_with_cache = agenerate  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - see above
-    BaseChatModel._generate_with_cache = generate  # pyright: ignore[reportPrivateUsage, reportAttributeAccessIssue] - see above
+    model_class._agenerate_with_cache, model_class._generate_with_cache = agenerate, generate
 
 
 def _on(loop: asyncio.AbstractEventLoop) -> bool:

@@ -5,7 +5,7 @@ each chunk with it then go on to wait for the next one, and the connection stays
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 __all__ = ["stopped_for_sure"]
@@ -15,7 +15,7 @@ AGAIN_S = 0.25
 
 
 @contextmanager
-def stopped_for_sure(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+def stopped_for_sure(loop: asyncio.AbstractEventLoop) -> Generator[None]:
     """Cancel the current task again while it is within and a cancellation of it is without effect."""
     task = asyncio.current_task()
     assert task is not None

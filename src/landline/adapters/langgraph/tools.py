@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from contextvars import copy_context
 from functools import partial, wraps
-from typing import Any, cast
+from typing import Any
 
 from langchain_core.tools import BaseTool
 
@@ -42,7 +42,7 @@ def _threaded(func: Callable[..., Any], threads: Executor) -> Callable[..., Any]
     @wraps(func)
     async def run(*args: Any, **kwargs: Any) -> Any:
         if (manager := kwargs.get("run_manager")) is not None and hasattr(manager, "get_sync"):
-            kwargs["run_manager"] = cast("Any", manager).get_sync()
+            kwargs["run_manager"] = manager.get_sync()
         work = partial(copy_context().run, func, *args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(threads, work)
 

@@ -4,7 +4,7 @@ A graph without a checkpointer of its own gets one that lives in the run's recor
 left the state. One that was compiled with a checkpointer keeps it: it gets the new message only, under the thread's id.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from typing import Any, cast
 
@@ -152,7 +152,7 @@ class _Segment:
             updated_channels=None,
         )
 
-    async def parts(self) -> AsyncIterator[Any]:
+    async def parts(self) -> AsyncGenerator[Any]:
         """Yield the parts of the graph's stream, until it has no question left.
 
         Raises:
@@ -170,7 +170,7 @@ class _Segment:
                     durability="sync",
                     version="v2",
                 )
-                async with aclosing(cast("Any", stream)) as parts:
+                async with aclosing(stream) as parts:
                     async for part in parts:
                         yield part
             first = False

@@ -66,9 +66,11 @@ def is_json(value: Any) -> bool:
     """Tell whether `value` is JSON data that comes back from JSON exactly as it is."""
     if isinstance(value, dict):
         items = cast("dict[Any, Any]", value)
-        return type(items) is dict and all(type(key) is str and is_json(item) for key, item in items.items())
+        return type(cast("Any", value)) is dict and all(
+            type(key) is str and is_json(item) for key, item in items.items()
+        )
     if isinstance(value, list):
-        return type(value) is list and all(is_json(item) for item in cast("list[Any]", value))
+        return type(cast("Any", value)) is list and all(is_json(item) for item in cast("list[Any]", value))
     if type(value) is float:
         return value - value == 0.0
     if type(value) is int:

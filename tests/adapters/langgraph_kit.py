@@ -119,6 +119,11 @@ def returns(messages: Sequence[BaseMessage]) -> list[ToolMessage]:
     return [message for message in messages[last:] if isinstance(message, ToolMessage)]
 
 
+def next_node(state: dict[str, Any]) -> str:
+    """Go on to the tools that the last message calls, or end."""
+    return "tools" if state["messages"][-1].tool_calls else "__end__"
+
+
 def once(name: str) -> Script:
     async def stream(messages: list[BaseMessage]) -> Deltas:
         if told := returns(messages):

@@ -112,7 +112,7 @@ async def test_600_turns_take_less_than_a_twentieth_of_the_frameworks_sqlite(tmp
     assert ours * 20 < theirs
 
 
-@pytest.mark.contract("ADP-1")
+@pytest.mark.contract("ADP-2")
 async def test_a_checkpointer_of_the_users_own_is_given_the_new_message_only() -> None:
     seen: list[list[str]] = []
 
@@ -198,7 +198,7 @@ async def test_a_finished_node_is_not_run_again_after_a_crash() -> None:
         assert [text for _, text, _ in line.messages()] == ["one", "two"]
 
 
-@pytest.mark.contract("TRU-15", "THR-3")
+@pytest.mark.contract("THR-3")
 async def test_state_comes_back_exactly_and_only_as_data() -> None:
     pool = Pool([])
     message = AIMessage(content="x", id="m")

@@ -7,7 +7,7 @@ import pytest
 from langchain.agents.middleware import HumanInTheLoopMiddleware
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.tools import tool
-from langgraph.graph import END, START, MessagesState
+from langgraph.graph import START, MessagesState
 from langgraph.prebuilt import ToolNode
 from langgraph.types import interrupt
 
@@ -16,7 +16,15 @@ from landline.model import events as log
 from landline.ports.adapter import AgentSpec, Finished, Suspended
 from landline.testing.adapters import ToolBox, check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
-from tests.adapters.langgraph_kit import Deltas, LangGraphKit, Scripted, StateGraph, create_agent, returns
+from tests.adapters.langgraph_kit import (
+    Deltas,
+    LangGraphKit,
+    Scripted,
+    StateGraph,
+    create_agent,
+    next_node,
+    returns,
+)
 
 
 async def until(spec: AgentSpec, line: MemoryLine) -> MemoryLine:
@@ -242,10 +250,7 @@ async def test_a_tool_that_asks_runs_on_with_the_answer_and_others_keep_their_re
     graph.add_node("call", call)
     graph.add_node("tools", ToolNode([slow, ask]))
     graph.add_edge(START, "call")
-    graph.add_conditional_edges(
-        "call",
-        lambda s: "tools" if s["messages"][-1].tool_calls else END,
-    )
+    graph.add_conditional_edges("call", next_node)
     graph.add_edge("tools", "call")
     spec = AgentSpec(agent=graph.compile(), name="a")
     line = await until(spec, MemoryLine())

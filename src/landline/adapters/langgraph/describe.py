@@ -84,8 +84,8 @@ def _graphs(graph: Graph) -> Iterator[Graph]:
 def _tool_nodes(graph: Graph) -> Iterator[ToolNode]:
     for one in _graphs(graph):
         for node in one.nodes.values():
-            if isinstance(cast("Any", node.bound), ToolNode):
-                yield cast("ToolNode", node.bound)
+            if isinstance(node.bound, ToolNode):
+                yield node.bound
 
 
 def _tools(spec: AgentSpec, graph: Graph) -> list[ToolInfo]:
@@ -98,7 +98,7 @@ def _tool(name: str, tool: Any, policy: ToolPolicy) -> ToolInfo:
     return ToolInfo(
         name=name,
         description=tool.description or None,
-        parameters=schema if isinstance(schema, dict) else _schema(schema.model_json_schema),
+        parameters=cast("Any", schema) if isinstance(schema, dict) else _schema(schema.model_json_schema),
         approval=policy.approval,
         idempotent=policy.idempotent,
     )

@@ -60,7 +60,7 @@ class Shape:
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
-        self.builder: Any = graph.builder if isinstance(graph, CompiledStateGraph) else None
+        self.builder: Any = cast("Any", graph).builder if isinstance(graph, CompiledStateGraph) else None
         self.messages = self._messages_key()
         self.fields = self._fields()
 

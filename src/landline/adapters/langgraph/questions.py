@@ -40,7 +40,7 @@ def asks_of(interrupt: Interrupt) -> list[Ask]:
         tool = next((items[k] for k in ("tool", "name", "action") if isinstance(items.get(k), str)), None)
         arguments = items.get("arguments", items.get("args"))
         return [Ask(key=key, kind="approval", prompt=prompt, tool=tool, arguments=arguments)]
-    arguments = shown if isinstance(shown, dict) else None
+    arguments = cast("Any", shown) if isinstance(shown, dict) else None
     kind = "choice" if choices else "input"
     return [Ask(key=key, kind=kind, prompt=prompt, choices=choices, arguments=arguments)]
 

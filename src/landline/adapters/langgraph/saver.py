@@ -159,7 +159,8 @@ class LineSaver(BaseCheckpointSaver[int]):
         """Record a checkpoint."""
         at = config.get("configurable", {})
         ns, parent = at.get("checkpoint_ns", ""), at.get("checkpoint_id")
-        before = self._checkpoints[ns, parent][0] if (ns, parent) in self._checkpoints else None
+        kept = self._checkpoints.get((ns, parent or ""))
+        before = kept[0] if kept else None
         values, old = checkpoint["channel_values"], before["channel_values"] if before else {}
         versions, old_versions = checkpoint["channel_versions"], before["channel_versions"] if before else {}
         seen, old_seen = checkpoint["versions_seen"], before["versions_seen"] if before else {}
@@ -182,7 +183,7 @@ class LineSaver(BaseCheckpointSaver[int]):
         self._keep(ns, checkpoint, metadata, parent)
         return _config(at, ns, checkpoint["id"])
 
-    def aput_writes(
+    def aput_writes(  # pyright: ignore[reportIncompatibleMethodOverride] - awaited it does the same; it begins earlier
         self,
         config: RunnableConfig,
         writes: Sequence[tuple[str, Any]],

@@ -92,9 +92,10 @@ class _Segment:
     def _configuration(self, watch: Watch) -> RunnableConfig:
         turn = self._turn
         configurable: dict[str, Any] = {"thread_id": turn.thread_id, **turn.settings}
-        if self.shape.graph.context_schema is None and isinstance(turn.context, dict):
+        context = turn.context
+        if self.shape.graph.context_schema is None and isinstance(context, dict):
             # How graphs took their context before there were schemas for it.
-            configurable = {**cast("dict[str, Any]", turn.context), **configurable}
+            configurable = {**cast("dict[str, Any]", context), **configurable}
         return {
             "configurable": configurable,
             "metadata": {"landline_run": turn.run_id},
@@ -122,7 +123,7 @@ class _Segment:
     async def _prepare_own(self) -> None:
         new = self._new = await self._prompt()
         state = await self._graph.aget_state(self._config)
-        if (state.metadata or {}).get("landline_run") == self._turn.run_id:
+        if cast("dict[str, Any]", state.metadata or {}).get("landline_run") == self._turn.run_id:
             self._input = self._resumed(state)
             return
         self._input = input_of(self.shape, [], new)
@@ -231,10 +232,12 @@ class _Segment:
     def _messages(self) -> list[BaseMessage]:
         """Return the thread's messages after this turn; a graph with its own checkpointer tells those of the turn."""
         if self.shape.messages is not None:
-            messages = list(cast("dict[str, list[BaseMessage]]", self.values).get(self.shape.messages, ()))
+            values = cast("dict[str, list[BaseMessage]]", self.values)
+            messages = list(values.get(self.shape.messages, ()))
             places = {message.id: place for place, message in enumerate(messages)} if self._own else {}
             return messages[places.get(self._new.id, 0) if self._new is not None else 0 :]
-        said = cast("list[Any]", self.values if isinstance(self.values, list) else [self.values])
+        value = self.values
+        said = cast("list[Any]", value) if isinstance(value, list) else [value]
         if not all(isinstance(message, BaseMessage) for message in said):
             output, _ = answer_of(self.shape, self.values)
             text = output if isinstance(output, str) else json_text(output)

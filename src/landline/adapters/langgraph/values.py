@@ -30,10 +30,10 @@ class _DataTypes(set[tuple[str, ...]]):
 
     def __contains__(self, key: object) -> bool:
         module, name = cast("tuple[str, str]", key)
-        found = getattr(sys.modules.get(module), name, None)
-        return isinstance(found, type) and (
-            issubclass(found, BaseModel | Enum) or dataclasses.is_dataclass(found)
-        )
+        found: Any = getattr(sys.modules.get(module), name, None)
+        if not isinstance(found, type):
+            return False
+        return issubclass(found, BaseModel | Enum) or dataclasses.is_dataclass(cast("Any", found))
 
 
 def _serializer() -> JsonPlusSerializer:
@@ -167,7 +167,7 @@ class Pool:
 
     def load(self, dumped: Any) -> Any:
         """Return what `dump` was given."""
-        match dumped:
+        match cast("dict[str, Any]", dumped):
             case {"j": value}:
                 return value
             case {"m": place}:

@@ -109,7 +109,7 @@ class Journal:
         """Answer a request from the journal, or make it and record the whole response."""
         try:
             return await self._model_call(model, messages, options, run_manager, run)
-        except BaseException as error:
+        except BaseException as error:  # a lost line is no Exception, and it is passed on
             self._note_loss(error)
             raise
 
@@ -132,7 +132,7 @@ class Journal:
         try:
             with stopped_for_sure(self.loop):
                 result = await run(options)
-        except Exception as error:
+        except Exception as error:  # whatever a model's client raises is passed on
             self.model_errors.append(error)
             raise
         finally:
@@ -205,7 +205,7 @@ class Journal:
         except GraphBubbleUp as stop:
             stopping = stop
             raise
-        except BaseException as error:
+        except BaseException as error:  # a lost line is no Exception, and it is passed on
             self._note_loss(error)
             raise
         finally:

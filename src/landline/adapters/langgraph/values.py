@@ -171,7 +171,7 @@ class Pool:
             case {"j": value}:
                 return value
             case {"m": place}:
-                return self._messages[place]
+                return self._messages[cast("int", place)]
             case {"l": ranges}:
                 return [self._messages[at] for start, count in ranges for at in range(start, start + count)]
             case {"a": items}:

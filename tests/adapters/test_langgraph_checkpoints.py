@@ -170,7 +170,7 @@ async def test_a_question_under_the_users_own_checkpointer_goes_on_where_it_was(
 
 @pytest.mark.contract("ADP-4", "REL-1")
 async def test_a_finished_node_is_not_run_again_after_a_crash() -> None:
-    for index in range(3):
+    for index in range(6):
         runs: list[str] = []
 
         def node(name: str, text: str | None, runs: list[str] = runs) -> Any:
@@ -187,14 +187,14 @@ async def test_a_finished_node_is_not_run_again_after_a_crash() -> None:
         graph.add_edge("a", "b")
         graph.add_edge("b", "c")
         spec = AgentSpec(agent=graph.compile(), name="a")
-        line = MemoryLine(crash_at=3 + index)
+        line = MemoryLine(crash_at=index)
         with pytest.raises(Crashed):
             await drive(adapter, line, turn_of(line, spec, "hi"))
         line = line.resumed()
         finished: Finished = await drive(adapter, line, turn_of(line, spec, "hi"))
         assert finished.output == "two"
         # The first event after a node's end takes its writes to the disk.
-        assert runs.count("a") == 1
+        assert runs.count("a") <= (1 if index >= 3 else 2), f"crash before event {index}"
         assert [text for _, text, _ in line.messages()] == ["one", "two"]
 
 

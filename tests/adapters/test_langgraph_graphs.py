@@ -336,6 +336,23 @@ async def test_tools_and_models_within_one_node_are_not_run_again_after_a_crash(
         assert len(asked) <= 3, f"crash before event {index}: {asked}"
 
 
+class Slow(MemoryLine):
+    """Takes its time to store what the adapter yields, as a log does that is behind."""
+
+    async def emit(self, *events: log.Event) -> None:
+        for _ in range(30):
+            await asyncio.sleep(0)
+        await super().emit(*events)
+
+
+@pytest.mark.contract("ADP-2")
+@pytest.mark.parametrize("inside", ["node", "workflow", "nested"])
+async def test_all_that_was_said_is_in_the_log_before_a_tool_is_called(inside: str) -> None:
+    line, _ = await go(one_node(inside, ToolBox(), []), line=Slow())
+    kinds = [e.type for e in line.events if isinstance(e, log.MessageCompleted | log.ToolCalled)]
+    assert kinds == ["message.completed", "tool.called", "tool.called", "message.completed"]
+
+
 @pytest.mark.contract("ADP-2", "EVT-8")
 async def test_an_error_told_to_the_model_is_a_failed_call_and_the_run_goes_on() -> None:
     async def script(messages: list[BaseMessage]) -> Deltas:

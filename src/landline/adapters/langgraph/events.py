@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 
 from landline.adapters.langgraph.journal import Journal
 from landline.adapters.langgraph.marks import Barrier, Watch, Whole
-from landline.adapters.langgraph.values import plain
+from landline.adapters.langgraph.values import dump_message, load_messages, plain
 from landline.model.events import (
     AgentChanged,
     Custom,
@@ -40,6 +40,13 @@ class _Open:
         self.text = ""
 
 
+class _Own(msgspec.Struct):
+    """A message that a node made by itself: recorded, since its node may be finished when it is not told yet."""
+
+    within: str
+    message: msgspec.Raw
+
+
 class Speech:
     """The messages of one run as they are spoken; the framework knows them by ids of its own."""
 
@@ -50,6 +57,9 @@ class Speech:
         self._open: dict[str, _Open] = {}
         self._said: set[str] = set()
         self._texts: dict[str, set[str]] = {}
+        self._own: list[_Own] = []
+        while (stored := line.recorded(f"own:{len(self._own)}")) is not None:
+            self._own.append(msgspec.json.decode(stored, type=_Own))
         self.last: str | None = None
         """The text of the message that was completed last, in this segment or an earlier one."""
 
@@ -70,9 +80,14 @@ class Speech:
             else:
                 self._said.add(msgspec.json.decode(said))
                 self.last = text
-        for response in self._journal.responses:
-            message = response.load()
-            if response.shown and message.id not in self._said:
+        untold = [response.load() for response in self._journal.responses if response.shown]
+        for own in self._own:
+            (message,) = load_messages([msgspec.json.decode(own.message)])
+            untold.append(cast("AIMessage", message))
+            # The node that made it may start again, and makes it with another id then.
+            self._texts.setdefault(own.within, set()).add(str(message.text))
+        for message in untold:
+            if message.id not in self._said:
                 yield from self._whole(message, within="")
 
     def take(self, part: Any) -> Iterator[Event]:
@@ -97,15 +112,26 @@ class Speech:
                 yield _custom(data)
 
     def _message(self, message: BaseMessage, metadata: dict[str, Any]) -> Iterator[Event]:
-        if not isinstance(message, AIMessage) or message.id is None or message.id in self._said:
+        if not isinstance(message, AIMessage) or message.id is None:
+            return
+        within = str(metadata.get("langgraph_checkpoint_ns", ""))
+        if message.id in self._said:
+            self._texts.setdefault(within, set()).add(str(message.text))
             return
         yield from self._speaks(metadata)
-        within = str(metadata.get("langgraph_checkpoint_ns", ""))
         run = self._watch.runs.get(message.id, message.id)
         if isinstance(message, AIMessageChunk):
             yield from self._more(run, message, within)
         elif run not in self._open:
+            if run == message.id and message.text:
+                self._keep(message, within)
             yield from self._whole(message, within=within)
+
+    def _keep(self, message: AIMessage, within: str) -> None:
+        if message.text not in self._texts.get(within, ()):
+            own = _Own(within, msgspec.Raw(dump_message(message)))
+            self._line.record(f"own:{len(self._own)}", msgspec.json.encode(own))
+            self._own.append(own)
 
     def _speaks(self, metadata: dict[str, Any]) -> Iterator[Event]:
         """Tell which agent speaks, when a graph within the graph does."""

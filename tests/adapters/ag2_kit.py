@@ -30,7 +30,7 @@ from pydantic import BaseModel
 from landline.adapters.ag2 import AG2Adapter, adapter
 from landline.adapters.ag2.codec import load_events
 from landline.ports.adapter import AgentSpec, ToolPolicy
-from landline.testing.adapters import ToolBox
+from landline.testing.adapters import AdapterKit, ToolBox
 
 Said = str | ToolCallEvent | ModelReasoning
 Script = Callable[[Sequence[BaseEvent], ConversationContext], AsyncIterator[Said]]
@@ -121,7 +121,7 @@ def agent(script: Script, *tools: Any, name: str = "agent", **more: Any) -> Agen
     return Agent(name, config=ScriptConfig(script), tools=tools, **more)
 
 
-class AG2Kit:
+class AG2Kit(AdapterKit):
     @property
     def adapter(self) -> AG2Adapter:
         return adapter

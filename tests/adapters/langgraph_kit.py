@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict
 
 from landline.adapters.langgraph import LangGraphAdapter, adapter
 from landline.ports.adapter import AgentSpec, ToolPolicy
-from landline.testing.adapters import ToolBox
+from landline.testing.adapters import AdapterKit, ToolBox
 
 create_agent = cast("Any", langchain.agents).create_agent
 StateGraph = cast("Any", langgraph.graph).StateGraph
@@ -143,7 +143,7 @@ async def echo(messages: list[BaseMessage]) -> Deltas:
         yield piece
 
 
-class LangGraphKit:
+class LangGraphKit(AdapterKit):
     @property
     def adapter(self) -> LangGraphAdapter:
         return adapter

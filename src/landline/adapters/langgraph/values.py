@@ -170,8 +170,8 @@ class Pool:
         match cast("dict[str, Any]", dumped):
             case {"j": value}:
                 return value
-            case {"m": place}:
-                return self._messages[cast("int", place)]
+            case {"m": int(place)}:
+                return self._messages[place]
             case {"l": ranges}:
                 return [self._messages[at] for start, count in ranges for at in range(start, start + count)]
             case {"a": items}:

@@ -54,7 +54,7 @@ def no_input(*, after_s: float, parallel: bool = True) -> Any:
     return judge
 
 
-@pytest.mark.contract("ADP-2")
+@pytest.mark.contract("ADP-5")
 @pytest.mark.parametrize("parallel", [True, False])
 async def test_a_guard_of_the_input_stops_the_run_before_any_tool(parallel: bool) -> None:
     done: list[str] = []
@@ -80,7 +80,7 @@ async def test_a_guard_of_the_input_stops_the_run_before_any_tool(parallel: bool
     assert bool(said) is parallel
 
 
-@pytest.mark.contract("ADP-2")
+@pytest.mark.contract("ADP-5")
 async def test_a_guard_that_trips_in_mid_stream_does_not_wait_for_the_models_end() -> None:
     async def speak(_: Asked) -> Pieces:
         yield "one "
@@ -90,7 +90,7 @@ async def test_a_guard_that_trips_in_mid_stream_does_not_wait_for_the_models_end
     assert line.messages() == []
 
 
-@pytest.mark.contract("ADP-2")
+@pytest.mark.contract("ADP-5")
 async def test_a_guard_that_lets_pass_changes_nothing_and_a_sync_one_does_not_block() -> None:
     @input_guardrail
     def fine(ctx: RunContextWrapper[Any], agent: Agent[Any], said: Any) -> GuardrailFunctionOutput:
@@ -106,7 +106,7 @@ async def test_a_guard_that_lets_pass_changes_nothing_and_a_sync_one_does_not_bl
     assert tripped(line) == []
 
 
-@pytest.mark.contract("ADP-2")
+@pytest.mark.contract("ADP-5")
 async def test_a_guard_that_breaks_fails_the_run_and_lets_no_tool_through() -> None:
     @input_guardrail
     async def broken(ctx: RunContextWrapper[Any], agent: Agent[Any], said: Any) -> GuardrailFunctionOutput:
@@ -127,7 +127,7 @@ async def test_a_guard_that_breaks_fails_the_run_and_lets_no_tool_through() -> N
     assert "canary" not in failed.value.detail
 
 
-@pytest.mark.contract("ADP-2")
+@pytest.mark.contract("ADP-5")
 @pytest.mark.parametrize("structured", [True, False])
 async def test_a_guard_of_the_output_takes_back_what_was_streamed(structured: bool) -> None:
     @output_guardrail(name="no_output")
@@ -146,7 +146,7 @@ async def test_a_guard_of_the_output_takes_back_what_was_streamed(structured: bo
     assert line.messages() == []
 
 
-@pytest.mark.contract("ADP-2")
+@pytest.mark.contract("ADP-5")
 @pytest.mark.parametrize("stage", ["tool_input", "tool_output"])
 @pytest.mark.parametrize("stops", [True, False])
 async def test_a_guard_of_a_tool_stops_the_run_or_speaks_to_the_model(stage: str, stops: bool) -> None:
@@ -185,7 +185,7 @@ async def test_a_guard_of_a_tool_stops_the_run_or_speaks_to_the_model(stage: str
     assert b"secret-77" not in b"".join(map(log.encode, line.events))
 
 
-@pytest.mark.contract("ADP-2", "ADP-4")
+@pytest.mark.contract("ADP-5", "ADP-4")
 async def test_a_crash_at_any_event_of_a_blocked_run_still_ends_it_as_blocked() -> None:
     judged: list[str] = []
 
@@ -219,7 +219,7 @@ async def test_a_crash_at_any_event_of_a_blocked_run_still_ends_it_as_blocked() 
         assert line.messages() == [], f"crash before event {index}"
 
 
-@pytest.mark.contract("ADP-2", "ADP-4")
+@pytest.mark.contract("ADP-5", "ADP-4")
 async def test_what_guards_decided_is_not_asked_of_them_again() -> None:
     judged: list[str] = []
 

@@ -49,6 +49,7 @@ def seeing(installed: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("package", PACKAGES)
+@pytest.mark.contract("ADP-12", "EX-7")
 def test_a_package_passes_its_own_tests(installed: Path, package: str) -> None:
     """For the adapter these are the conformance suite that Landline publishes."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("LANDLINE_", "PYTEST_"))}
@@ -79,6 +80,7 @@ def server(installed: Path, tmp_path: Path) -> Iterator[Server]:
     process.kill()
 
 
+@pytest.mark.contract("ADP-12", "EX-7")
 async def test_both_are_served(server: Server, tmp_path: Path) -> None:
     """A poet asks before it keeps its poem, and the question outlives a kill; a telegram is sent and answered."""
     await server.start()
@@ -106,6 +108,7 @@ async def test_both_are_served(server: Server, tmp_path: Path) -> None:
     assert "/telegraph/{agent}" in schema.json["paths"]
 
 
+@pytest.mark.contract("ADP-12", "EX-7")
 async def test_a_face_that_is_not_switched_on_is_not_there(installed: Path, tmp_path: Path) -> None:
     """Installing a package opens no door by itself."""
     process = ServedProcess(EXAMPLES / "hello.py", data=tmp_path / "data", environ=seeing(installed))

@@ -65,7 +65,7 @@ async def runs_of(client: httpx.AsyncClient) -> list[Any]:
     return (await client.get("/api/v1/runs")).json()["items"]
 
 
-@pytest.mark.contract("EVT-8")
+@pytest.mark.contract("RUN-11", "EVT-8")
 async def test_each_agents_result_or_failure_is_told_in_the_order_asked_for(tmp_path: Path) -> None:
     async with serving(tmp_path) as (client, _):
         answer = await fan(client, "broken", "asking", "echo", metadata={"k": 1}, title="Three")
@@ -87,7 +87,7 @@ async def test_each_agents_result_or_failure_is_told_in_the_order_asked_for(tmp_
         assert later.json()["output"] == "echo: more"
 
 
-@pytest.mark.contract("RUN-1")
+@pytest.mark.contract("RUN-11", "RUN-1")
 async def test_they_run_at_once_and_can_be_cancelled_one_by_one(tmp_path: Path) -> None:
     met = asyncio.Barrier(2)
 
@@ -107,7 +107,7 @@ async def test_they_run_at_once_and_can_be_cancelled_one_by_one(tmp_path: Path) 
         assert stopped.json()["status"] == "cancelled"
 
 
-@pytest.mark.contract("AGT-5")
+@pytest.mark.contract("RUN-11", "AGT-5")
 @pytest.mark.parametrize(
     ("agents", "status", "code"),
     [
@@ -128,7 +128,7 @@ async def test_what_is_refused_is_refused_for_all(
         assert await runs_of(client) == []
 
 
-@pytest.mark.contract("RUN-1")
+@pytest.mark.contract("RUN-11", "RUN-1")
 async def test_a_mode_and_a_field_that_are_not_there_are_refused(tmp_path: Path) -> None:
     async with serving(tmp_path) as (client, _):
         for more in ({"mode": "stream"}, {"on_busy": "queue"}, {"thread_id": "x"}):
@@ -137,7 +137,7 @@ async def test_a_mode_and_a_field_that_are_not_there_are_refused(tmp_path: Path)
         assert await runs_of(client) == []
 
 
-@pytest.mark.contract("REL-4")
+@pytest.mark.contract("RUN-11", "REL-4")
 async def test_all_must_find_room(tmp_path: Path) -> None:
     async with serving(tmp_path, max_runs=2) as (client, server):
         refused = await fan(client, "echo", "broken", "asking")
@@ -148,7 +148,7 @@ async def test_all_must_find_room(tmp_path: Path) -> None:
         assert (await fan(client, "echo")).json()["code"] == "draining"
 
 
-@pytest.mark.contract("RUN-7")
+@pytest.mark.contract("RUN-11", "RUN-7")
 async def test_one_key_is_one_fanout(tmp_path: Path) -> None:
     async with serving(tmp_path) as (client, server):
         answers = await asyncio.gather(*(fan(client, "echo", "broken", key="k") for _ in range(5)))
@@ -166,7 +166,7 @@ async def test_one_key_is_one_fanout(tmp_path: Path) -> None:
         assert len(await runs_of(client)) == 2
 
 
-@pytest.mark.contract("RUN-7", "REL-8")
+@pytest.mark.contract("RUN-11", "RUN-7", "REL-8")
 async def test_a_run_that_could_not_be_stored_is_told_and_a_repeat_makes_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -198,7 +198,7 @@ async def test_a_run_that_could_not_be_stored_is_told_and_a_repeat_makes_it(
         assert len(await runs_of(client)) == 2
 
 
-@pytest.mark.contract("RUN-2")
+@pytest.mark.contract("RUN-11", "RUN-2")
 @pytest.mark.parametrize("on_disconnect", ["continue", "cancel"])
 async def test_a_client_that_leaves_changes_nothing_unless_it_said_so(
     tmp_path: Path, on_disconnect: str
@@ -230,7 +230,7 @@ async def test_a_client_that_leaves_changes_nothing_unless_it_said_so(
         assert states == asked[on_disconnect]
 
 
-@pytest.mark.contract("AGT-6")
+@pytest.mark.contract("RUN-11", "AGT-6")
 async def test_each_run_has_a_context_of_its_own_and_all_are_closed(tmp_path: Path) -> None:
     open_, closed = list[int](), list[int]()
 
@@ -260,7 +260,7 @@ async def started(server: Landline, *agents: str) -> Sequence[Started | Landline
     return await server.core.fanout.start(LOCAL, requests)
 
 
-@pytest.mark.contract("RUN-1")
+@pytest.mark.contract("RUN-11", "RUN-1")
 async def test_the_port_itself_bounds_the_number(tmp_path: Path) -> None:
     async with serving(tmp_path) as (_, server):
         for agents in ((), tuple(str(n) for n in range(MOST_AGENTS + 1))):

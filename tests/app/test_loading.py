@@ -107,6 +107,15 @@ def test_a_landline_gives_its_agents(folder: Path) -> None:
     assert names(load_agents(f"{target}:app", ADAPTERS)) == ["inside"]
 
 
+def test_what_a_landline_holds_beside_agents_is_said_not_to_be_served(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """An authenticator that is left out without a word would leave a door open."""
+    text = "import landline\nclass Toy: pass\napp = landline.Landline([], open=True, router=lambda *_: 'a', port=1)\n"
+    load_agents(write(folder, "whole.py", text), ADAPTERS)
+    assert "router, port" in caplog.text
+
+
 def test_a_file_finds_its_neighbours_and_its_package(folder: Path) -> None:
     """Imports work as they do when Python runs the file."""
     write(folder, "sub/neighbour.py", "class Toy: pass\n")

@@ -51,7 +51,7 @@ async def auto(
     return await client.post("/api/v1/runs", json={"agent": "auto", "input": text, **more}, headers=headers)
 
 
-@pytest.mark.contract("RUN-1")
+@pytest.mark.contract("RUN-11", "RUN-1")
 @pytest.mark.parametrize(
     ("text", "agent"),
     [
@@ -73,7 +73,7 @@ async def test_the_words_of_the_input_choose(tmp_path: Path, text: str, agent: s
         assert named.json()["routed_to"] is None
 
 
-@pytest.mark.contract("RUN-1")
+@pytest.mark.contract("RUN-11", "RUN-1")
 async def test_where_nothing_fits_the_names_are_told_and_nothing_is_written(tmp_path: Path) -> None:
     async with serving(tmp_path) as client:
         refused = await auto(client, "tell me what it is about")
@@ -82,7 +82,7 @@ async def test_where_nothing_fits_the_names_are_told_and_nothing_is_written(tmp_
         assert (await client.get("/api/v1/threads")).json()["items"] == []
 
 
-@pytest.mark.contract("RUN-1")
+@pytest.mark.contract("RUN-11", "RUN-1")
 async def test_a_turn_of_a_thread_is_routed_and_the_thread_keeps_its_agent(tmp_path: Path) -> None:
     async with serving(tmp_path) as client:
         thread = (await client.post("/api/v1/threads", json={"agent": "notes"})).json()
@@ -98,7 +98,7 @@ async def test_a_turn_of_a_thread_is_routed_and_the_thread_keeps_its_agent(tmp_p
         assert missing.status_code == 404
 
 
-@pytest.mark.contract("RUN-7")
+@pytest.mark.contract("RUN-11", "RUN-7")
 async def test_a_repeat_gets_the_first_choice_and_the_router_is_not_asked_again(tmp_path: Path) -> None:
     asked: list[str] = []
 
@@ -121,7 +121,7 @@ async def test_a_repeat_gets_the_first_choice_and_the_router_is_not_asked_again(
         assert [run["routed_to"] for run in listed] == ["notes"]
 
 
-@pytest.mark.contract("ADP-8")
+@pytest.mark.contract("RUN-11", "ADP-8")
 async def test_a_sync_router_does_not_block_the_loop(tmp_path: Path) -> None:
     loop = asyncio.get_running_loop()
 
@@ -136,7 +136,7 @@ async def test_a_sync_router_does_not_block_the_loop(tmp_path: Path) -> None:
         assert (await auto(client, "x")).json()["routed_to"] == "notes"
 
 
-@pytest.mark.contract("EVT-8")
+@pytest.mark.contract("RUN-11", "EVT-8")
 @pytest.mark.parametrize("what", ["raises", "unknown", "hidden"])
 async def test_a_router_that_fails_is_502_and_its_text_is_not_told(tmp_path: Path, what: str) -> None:
     async def router(text: str, caller: Caller, agents: Sequence[AgentInfo]) -> str:
@@ -151,7 +151,7 @@ async def test_a_router_that_fails_is_502_and_its_text_is_not_told(tmp_path: Pat
         assert "swordfish" not in refused.text
 
 
-@pytest.mark.contract("RUN-1")
+@pytest.mark.contract("RUN-11", "RUN-1")
 @pytest.mark.parametrize("by_name", [True, False])
 async def test_an_agent_may_be_the_router(tmp_path: Path, by_name: bool) -> None:
     prompts: list[str] = []
@@ -178,7 +178,7 @@ async def test_an_agent_may_be_the_router(tmp_path: Path, by_name: bool) -> None
         assert {thread["agent"] for thread in shown} == {"notes", "weather"}
 
 
-@pytest.mark.contract("RUN-1")
+@pytest.mark.contract("RUN-11", "RUN-1")
 async def test_an_agent_that_fails_as_the_router_is_502(tmp_path: Path) -> None:
     async def triage(run: Any) -> str:
         if "ask" in run.input.splitlines()[-1]:
@@ -193,14 +193,14 @@ async def test_an_agent_that_fails_as_the_router_is_502(tmp_path: Path) -> None:
         assert open_questions == []
 
 
-@pytest.mark.contract("RUN-1")
+@pytest.mark.contract("RUN-11", "RUN-1")
 async def test_a_router_that_is_nothing_is_refused_at_the_start(tmp_path: Path) -> None:
     for router in ("nobody", 7):
         with pytest.raises(ValueError, match="router="):
             _ = Landline(AGENTS, open=True, data=tmp_path, router=router).core
 
 
-@pytest.mark.contract("AGT-2")
+@pytest.mark.contract("RUN-11", "AGT-2")
 async def test_no_agent_can_be_named_auto(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="router"):
         landline.agent(echo, name="auto")

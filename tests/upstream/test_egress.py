@@ -131,11 +131,13 @@ PRIVATE = [
 
 
 @pytest.mark.parametrize("text", PRIVATE)
+@pytest.mark.contract("TRU-14")
 def test_no_private_special_or_transitional_address_is_public(text: str) -> None:
     assert not is_public(ip_address(text))
 
 
 @pytest.mark.parametrize("text", ["1.1.1.1", "8.8.8.8", "172.15.0.1", "172.32.0.1", "2a00:1450:4001::200e"])
+@pytest.mark.contract("TRU-14")
 def test_public_addresses_are(text: str) -> None:
     assert is_public(ip_address(text))
 
@@ -171,6 +173,7 @@ SPELLINGS = [
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
+@pytest.mark.contract("TRU-14")
 async def test_no_spelling_of_loopback_reaches_it(spelling: str) -> None:
     async with serving(always(ok())) as server:
         with pytest.raises((EgressRefused, httpx.ConnectError, httpx.UnsupportedProtocol)):
@@ -178,6 +181,7 @@ async def test_no_spelling_of_loopback_reaches_it(spelling: str) -> None:
         assert server.connections == 0
 
 
+@pytest.mark.contract("TRU-14")
 async def test_a_name_is_resolved_once_and_its_first_answer_is_connected_to() -> None:
     asked: list[str] = []
 
@@ -193,6 +197,7 @@ async def test_a_name_is_resolved_once_and_its_first_answer_is_connected_to() ->
         assert (asked, server.connections) == (["rebind.test"], 0)
 
 
+@pytest.mark.contract("TRU-14")
 async def test_a_name_with_one_private_address_among_public_ones_is_refused() -> None:
     policy = EgressPolicy(resolver=resolver(mixed_test="8.8.8.8 127.0.0.1"))
     with pytest.raises(EgressRefused) as refused:
@@ -200,6 +205,7 @@ async def test_a_name_with_one_private_address_among_public_ones_is_refused() ->
     assert "127.0.0.1" not in refused.value.detail
 
 
+@pytest.mark.contract("TRU-14")
 async def test_a_name_that_resolves_to_loopback_later_is_judged_again() -> None:
     answers = iter([["8.8.8.8"], ["127.0.0.1"]])
 
@@ -212,6 +218,7 @@ async def test_a_name_that_resolves_to_loopback_later_is_judged_again() -> None:
         await policy.addresses(place_of("rebind.test", 80))
 
 
+@pytest.mark.contract("TRU-14")
 async def test_the_owner_opens_a_host_and_port_and_no_other() -> None:
     async with serving(always(ok())) as server, serving(always(ok())) as other:
         policy = EgressPolicy(allow=[f"127.0.0.1:{server.port}"])
@@ -221,6 +228,7 @@ async def test_the_owner_opens_a_host_and_port_and_no_other() -> None:
         assert other.connections == 0
 
 
+@pytest.mark.contract("TRU-14")
 async def test_a_trusted_origin_is_allowed_for_its_own_client_only() -> None:
     async with serving(always(ok())) as server:
         policy, origin = EgressPolicy(), f"http://127.0.0.1:{server.port}"
@@ -237,6 +245,7 @@ async def test_a_trusted_origin_is_allowed_for_its_own_client_only() -> None:
 @pytest.mark.parametrize(
     "address", ["169.254.169.254", "0.0.0.0", "224.0.0.1", "::ffff:127.0.0.1", "fe80::1"]
 )
+@pytest.mark.contract("TRU-14")
 async def test_an_allowed_name_never_leads_to_metadata_or_link_local(address: str) -> None:
     policy = EgressPolicy(allow=["inside.test"], resolver=resolver(inside_test=address))
     with pytest.raises(EgressRefused):
@@ -245,6 +254,7 @@ async def test_an_allowed_name_never_leads_to_metadata_or_link_local(address: st
     assert await literal.addresses(place_of("169.254.169.254", 80))
 
 
+@pytest.mark.contract("TRU-14")
 async def test_a_redirect_to_a_private_address_is_refused() -> None:
     async with serving(always(ok())) as inner:
         async with serving(always(moved(f"http://127.0.0.1:{inner.port}/secret"))) as outer:
@@ -253,6 +263,7 @@ async def test_a_redirect_to_a_private_address_is_refused() -> None:
         assert inner.connections == 0
 
 
+@pytest.mark.contract("TRU-14")
 async def test_no_credential_follows_a_redirect_to_another_origin() -> None:
     async with serving(always(ok())) as inner:
 
@@ -270,6 +281,7 @@ async def test_no_credential_follows_a_redirect_to_another_origin() -> None:
         assert "canary" not in str(heard)
 
 
+@pytest.mark.contract("TRU-14")
 async def test_redirects_end() -> None:
     async with serving(always(moved("/again"))) as server:
         with pytest.raises(EgressRefused) as refused:
@@ -277,6 +289,7 @@ async def test_redirects_end() -> None:
         assert (refused.value.code, len(server.heard)) == ("egress_redirects", 6)
 
 
+@pytest.mark.contract("TRU-14")
 async def test_a_client_follows_no_redirect() -> None:
     async with serving(always(moved("/again"))) as server:
         origin = f"http://127.0.0.1:{server.port}"
@@ -285,6 +298,7 @@ async def test_a_client_follows_no_redirect() -> None:
         assert len(server.heard) == 1
 
 
+@pytest.mark.contract("TRU-14")
 async def test_a_large_body_is_cut_off_though_it_names_no_length() -> None:
     async with serving(always(ok(b"x" * 5000))) as server:
         policy, url = EgressPolicy(allow=["127.0.0.1"]), f"http://127.0.0.1:{server.port}/"
@@ -293,6 +307,7 @@ async def test_a_large_body_is_cut_off_though_it_names_no_length() -> None:
         assert len((await policy.fetch(url, max_bytes=5000)).body) == 5000
 
 
+@pytest.mark.contract("TRU-14")
 async def test_a_body_that_drips_ends_with_the_time_for_all_of_it() -> None:
     async with serving(always(b"slow")) as server:
         policy, url = EgressPolicy(allow=["127.0.0.1"], total_s=0.3), f"http://127.0.0.1:{server.port}/"
@@ -301,6 +316,7 @@ async def test_a_body_that_drips_ends_with_the_time_for_all_of_it() -> None:
                 await policy.fetch(url)
 
 
+@pytest.mark.contract("TRU-14")
 async def test_a_packed_body_is_not_unpacked() -> None:
     async with serving(always(ok(b"xxx", "Content-Encoding: gzip"))) as server:
         with pytest.raises(EgressRefused) as refused:
@@ -309,6 +325,7 @@ async def test_a_packed_body_is_not_unpacked() -> None:
         assert server.heard[0][1]["accept-encoding"] == "identity"
 
 
+@pytest.mark.contract("TRU-14")
 async def test_the_environments_proxy_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     async with serving(always(ok(b"proxied"))) as proxy, serving(always(ok(b"direct"))) as server:
         for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
@@ -320,11 +337,13 @@ async def test_the_environments_proxy_is_not_used(monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize(
     "entry", ["", "http://a", "a/b", "a:0", "a:99999", "a:b", "a@b", "*.x", "[::1", "1:2:3", "a:"]
 )
+@pytest.mark.contract("TRU-14")
 def test_an_entry_that_is_no_place_is_refused(entry: str) -> None:
     with pytest.raises(ValueError, match=r"host|port|address"):
         Allowed.of([entry])
 
 
+@pytest.mark.contract("TRU-14")
 def test_entries_are_hosts_with_or_without_a_port() -> None:
     allowed = Allowed.of(["Inside.Example.", "10.0.0.1:80", "[::1]:8080", "::1"])
     assert allowed.names(place_of("inside.example", 1))
@@ -333,6 +352,7 @@ def test_entries_are_hosts_with_or_without_a_port() -> None:
     assert allowed.names(place_of("::1", 8080))
 
 
+@pytest.mark.contract("TRU-14")
 def test_an_origin_carries_no_user() -> None:
     assert origin_of("https://Example.com/path") == place_of("example.com", 443)
     for url in ("https://user:pass@example.com", "ftp://example.com", "example.com"):

@@ -102,6 +102,12 @@ class Landline:
         """The agents as they were given."""
         return list(self._given_agents)
 
+    @property
+    def beside_agents(self) -> list[str]:
+        """Names of what was given beside agents; `landline serve` takes the agents alone, and says so."""
+        given = {"authenticator": self._given_authenticator, "context": self._context, "router": self._router}
+        return [*(name for name, value in given.items() if value is not None), *self._keywords]
+
     @cached_property
     def settings(self) -> Settings:
         """The settings; read from their sources when first needed."""

@@ -5,6 +5,7 @@ an object belongs to is asked of the adapters; nothing here knows one.
 """
 
 import inspect
+import logging
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,8 @@ from landline.ports.adapter import Adapter, AgentSpec
 from landline.ports.routing import AUTO
 
 __all__ = ["AgentsClash", "Loaded", "adopt", "load_agents", "load_all"]
+
+logger = logging.getLogger(__name__)
 
 SPEAKING = (ImportError, SyntaxError, NameError, AttributeError)
 """Errors whose text names code and not data, so that it may be shown to callers (TRU-17)."""
@@ -203,7 +206,12 @@ def _is_landline(obj: Any) -> bool:
 
 
 def _of_landline(obj: Any, adapters: Sequence[Adapter]) -> list[Loaded]:
-    return [adopt(item, adapters) for item in obj.agents] if _is_landline(obj) else []
+    if not _is_landline(obj):
+        return []
+    if left := getattr(obj, "beside_agents", []):
+        text = "of a Landline in a file only the agents are served; %s: run the app itself to have it"
+        logger.warning(text, ", ".join(left))
+    return [adopt(item, adapters) for item in obj.agents]
 
 
 def _same(one: Loaded, other: Loaded) -> bool:

@@ -1,8 +1,10 @@
 """The conformance suite's agents, written with LangChain's `create_agent` on a scripted chat model."""
 
 import asyncio
+import base64
 from collections.abc import AsyncIterator, Callable, Sequence
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
 
 import langchain.agents
 import langgraph.func
@@ -23,7 +25,9 @@ from langchain_core.messages import (
 )
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable
-from langchain_core.tools import tool
+from langchain_core.tools import InjectedToolCallId, tool
+from langgraph.graph import START, MessagesState
+from langgraph.types import Command, interrupt
 from pydantic import BaseModel, ConfigDict
 
 from landline.adapters.langgraph import LangGraphAdapter, adapter
@@ -37,8 +41,17 @@ task = cast("Any", langgraph.func).task
 """The framework's own, whose generics are in part unknown to a type checker."""
 
 Calls = list[tuple[str, dict[str, Any]]]
-Deltas = AsyncIterator[str | Calls]
-Script = Callable[[list[BaseMessage]], Deltas]
+
+
+@dataclass(frozen=True)
+class Thought:
+    """A piece of reasoning, as a model's client streams it beside the text."""
+
+    text: str
+
+
+Deltas = AsyncIterator[str | Calls | Thought]
+Script = Callable[..., Deltas]
 
 
 class Place(BaseModel):
@@ -56,13 +69,15 @@ class Scripted(BaseChatModel):
 
     script: Any
     temperature: float | None = None
+    told_options: bool = False
+    """Whether the script is also given the options of the request, with the tools that were bound."""
 
     @property
     def _llm_type(self) -> str:
         return "scripted"
 
     def bind_tools(self, tools: Any, **kwargs: Any) -> Runnable[Any, Any]:
-        return self
+        return self.bind(tools=tools)
 
     async def _astream(
         self,
@@ -72,10 +87,13 @@ class Scripted(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         count = 0
-        async for delta in self.script(messages):
+        async for delta in self.script(messages, **({"options": kwargs} if self.told_options else {})):
             count += 1
             if isinstance(delta, str):
                 yield ChatGenerationChunk(message=AIMessageChunk(content=delta))
+            elif isinstance(delta, Thought):
+                block = {"type": "reasoning", "reasoning": delta.text, "index": 0}
+                yield ChatGenerationChunk(message=AIMessageChunk(content=[block]))
             else:
                 chunks = [
                     {"name": name, "args": msgspec.json.encode(args).decode(), "id": name, "index": index}
@@ -97,11 +115,11 @@ class Scripted(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        async def whole() -> list[str | Calls]:
+        async def whole() -> list[str | Calls | Thought]:
             return [delta async for delta in self.script(messages)]
 
         deltas = asyncio.run(whole())
-        calls = [call for delta in deltas if not isinstance(delta, str) for call in delta]
+        calls = [call for delta in deltas if isinstance(delta, list) for call in delta]
         message = AIMessage(
             content="".join(delta for delta in deltas if isinstance(delta, str)),
             tool_calls=[{"name": name, "args": args, "id": name} for name, args in calls],
@@ -217,6 +235,62 @@ class LangGraphKit(AdapterKit):
 
         agent = create_agent(Scripted(script=stream), response_format=ToolStrategy(Place))
         return AgentSpec(agent=agent, name="structured")
+
+    def reasoning(self) -> AgentSpec:
+        async def stream(_: list[BaseMessage]) -> Deltas:
+            yield Thought("Hm, ")
+            yield Thought("so. ")
+            yield "4"
+            yield "2"
+
+        return AgentSpec(agent=create_agent(Scripted(script=stream)), name="reasoning")
+
+    def settings(self) -> AgentSpec:
+        async def stream(_: list[BaseMessage], *, options: dict[str, Any]) -> Deltas:
+            # As a provider's client does: what the request says, else what the model was made with.
+            yield str(options.get("temperature", model.temperature))
+
+        model = Scripted(script=stream, told_options=True)
+        return AgentSpec(agent=create_agent(model), name="settings")
+
+    def sees(self) -> AgentSpec:
+        async def stream(messages: list[BaseMessage]) -> Deltas:
+            for block in cast("list[dict[str, Any]]", messages[-1].content_blocks):
+                if block["type"] in ("image", "file"):
+                    yield f"{block['mime_type']} {len(base64.b64decode(block['base64']))}"
+
+        return AgentSpec(agent=create_agent(Scripted(script=stream)), name="sees")
+
+    def asks(self) -> AgentSpec:
+        async def greet(state: MessagesState) -> dict[str, Any]:
+            name = interrupt("Your name?")
+            return {"messages": [AIMessage(content=f"Hello, {name}.")]}
+
+        graph = StateGraph(MessagesState)
+        graph.add_node("greet", greet)
+        graph.add_edge(START, "greet")
+        return AgentSpec(agent=graph.compile(), name="asks")
+
+    def handoff(self) -> AgentSpec:
+        async def call(_: list[BaseMessage]) -> Deltas:
+            yield [("transfer_to_back", {})]
+
+        async def answer(_: list[BaseMessage]) -> Deltas:
+            yield "Back "
+            yield "here."
+
+        @tool
+        async def transfer_to_back(tool_call_id: Annotated[str, InjectedToolCallId]) -> Any:
+            """Hand over to the agent `back`."""
+            told = ToolMessage("Handed over.", name="transfer_to_back", tool_call_id=tool_call_id)
+            return Command(goto="back", graph=Command.PARENT, update={"messages": [told]})
+
+        graph = StateGraph(MessagesState)
+        front = create_agent(Scripted(script=call), [transfer_to_back], name="front")
+        graph.add_node("front", front, destinations=("back",))
+        graph.add_node("back", create_agent(Scripted(script=answer), name="back"))
+        graph.add_edge(START, "front")
+        return AgentSpec(agent=graph.compile(), name="front")
 
     def failing(self, canary: str) -> AgentSpec:
         @tool

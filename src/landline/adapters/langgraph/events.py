@@ -11,7 +11,7 @@ import msgspec
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 
 from landline.adapters.langgraph.journal import Journal
-from landline.adapters.langgraph.marks import Barrier, Watch, Whole
+from landline.adapters.langgraph.marks import Barrier, Watch, Whole, speaker_of
 from landline.adapters.langgraph.values import dump_message, load_messages, plain
 from landline.model.events import (
     AgentChanged,
@@ -45,6 +45,7 @@ class _Own(msgspec.Struct):
 
     within: str
     message: msgspec.Raw
+    speaker: str = ""
 
 
 class Speech:
@@ -53,7 +54,8 @@ class Speech:
     def __init__(self, line: Line, journal: Journal, watch: Watch, agent: str) -> None:
         self._watch = watch
         self._line, self._journal, self._agent = line, journal, agent
-        self._speaker = agent
+        speaker = line.recorded("speaker")
+        self._speaker = agent if speaker is None else msgspec.json.decode(speaker, type=str)
         self._open: dict[str, _Open] = {}
         self._said: set[str] = set()
         self._texts: dict[str, set[str]] = {}
@@ -80,14 +82,16 @@ class Speech:
             else:
                 self._said.add(msgspec.json.decode(said))
                 self.last = text
-        untold = [response.load() for response in self._journal.responses if response.shown]
+        untold = [(one.load(), one.speaker) for one in self._journal.responses if one.shown]
         for own in self._own:
             (message,) = load_messages([msgspec.json.decode(own.message)])
-            untold.append(cast("AIMessage", message))
+            untold.append((cast("AIMessage", message), own.speaker))
             # The node that made it may start again, and makes it with another id then.
             self._texts.setdefault(own.within, set()).add(str(message.text))
-        for message in untold:
+        for message, speaker in untold:
             if message.id not in self._said:
+                if message.text:
+                    yield from self._speaks(speaker)
                 yield from self._whole(message, within="")
 
     def take(self, part: Any) -> Iterator[Event]:
@@ -118,27 +122,28 @@ class Speech:
         if message.id in self._said:
             self._texts.setdefault(within, set()).add(str(message.text))
             return
-        yield from self._speaks(metadata)
+        speaker = speaker_of(metadata)
+        yield from self._speaks(speaker)
         run = self._watch.runs.get(message.id, message.id)
         if isinstance(message, AIMessageChunk):
             yield from self._more(run, message, within)
         elif run not in self._open:
             if run == message.id and message.text:
-                self._keep(message, within)
+                self._keep(message, within, speaker)
             yield from self._whole(message, within=within)
 
-    def _keep(self, message: AIMessage, within: str) -> None:
+    def _keep(self, message: AIMessage, within: str, speaker: str) -> None:
         if message.text not in self._texts.get(within, ()):
-            own = _Own(within, msgspec.Raw(dump_message(message)))
+            own = _Own(within, msgspec.Raw(dump_message(message)), speaker)
             self._line.record(f"own:{len(self._own)}", msgspec.json.encode(own))
             self._own.append(own)
 
-    def _speaks(self, metadata: dict[str, Any]) -> Iterator[Event]:
-        """Tell which agent speaks, when a graph within the graph does."""
-        path = str(metadata.get("langgraph_checkpoint_ns", "")).split("|")
-        name = metadata.get("lc_agent_name") if len(path) > 1 else None
-        speaker = str(name or path[-2].split(":")[0]) if len(path) > 1 else self._agent
+    def _speaks(self, speaker: str) -> Iterator[Event]:
+        """Tell which agent speaks, when it is another one."""
+        speaker = speaker or self._agent
         if speaker != self._speaker:
+            # Stored with the event: who speaks is not told again after a crash.
+            self._line.record("speaker", msgspec.json.encode(speaker))
             yield AgentChanged(source=self._speaker, target=speaker)
             self._speaker = speaker
 

@@ -21,7 +21,7 @@ from langgraph.config import get_config
 from langgraph.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
 
 from landline.adapters.langgraph.failures import check_whole
-from landline.adapters.langgraph.marks import Barrier, mark, usage_of
+from landline.adapters.langgraph.marks import Barrier, mark, speaker_of, usage_of
 from landline.adapters.langgraph.results import HandledError, dump_result, load_result, refusal
 from landline.adapters.langgraph.settings import with_settings
 from landline.adapters.langgraph.stopping import stopped_for_sure
@@ -41,11 +41,15 @@ _LAST = 8
 
 
 class Response(msgspec.Struct):
-    """A recorded model response: `key` says which request of which node it answered, `shown` whether it is talk."""
+    """A recorded model response: `key` says which request of which node it answered, `shown` whether it is talk.
+
+    `speaker`: the graph within the graph that asked for it, as `speaker_of` names it.
+    """
 
     key: str
     shown: bool
     message: msgspec.Raw
+    speaker: str = ""
 
     def load(self) -> AIMessage:
         """Return the message."""
@@ -147,6 +151,7 @@ class Journal:
             key=key,
             shown=_NOSTREAM not in (run_manager.tags or ()),
             message=msgspec.Raw(dump_message(message)),
+            speaker=speaker_of(run_manager.metadata or {}),
         )
         self.responses.append(response)
         self.recorded_runs.add(run_manager.run_id)

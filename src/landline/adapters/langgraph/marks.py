@@ -1,7 +1,7 @@
 """Marks that the journal puts into a run's stream between what models say, so that the log keeps their order."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
@@ -14,7 +14,7 @@ from langgraph.config import get_config
 from landline.adapters.langgraph.failures import check_whole
 from landline.model.events import UsageReported
 
-__all__ = ["Barrier", "Watch", "Whole", "mark", "usage_of"]
+__all__ = ["Barrier", "Watch", "Whole", "mark", "speaker_of", "usage_of"]
 
 _STREAM = "__pregel_stream"
 """Where the framework keeps the stream of the run in a node's configuration."""
@@ -48,6 +48,12 @@ def mark(item: Barrier | Whole, config: Any = None) -> bool:
         return False
     stream(((), "custom", item))
     return True
+
+
+def speaker_of(metadata: Mapping[str, Any]) -> str:
+    """Return the graph within the graph that a message or a request with `metadata` is of; of the graph itself: ""."""
+    path = str(metadata.get("langgraph_checkpoint_ns", "")).split("|")
+    return str(metadata.get("lc_agent_name") or path[-2].split(":")[0]) if len(path) > 1 else ""
 
 
 def usage_of(message: AIMessage) -> UsageReported | None:

@@ -79,6 +79,9 @@ class Scripted(BaseChatModel):
     def bind_tools(self, tools: Any, **kwargs: Any) -> Runnable[Any, Any]:
         return self.bind(tools=tools)
 
+    def _deltas(self, messages: list[BaseMessage], options: dict[str, Any]) -> Deltas:
+        return self.script(messages, options=options) if self.told_options else self.script(messages)
+
     async def _astream(
         self,
         messages: list[BaseMessage],
@@ -87,7 +90,7 @@ class Scripted(BaseChatModel):
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
         count = 0
-        async for delta in self.script(messages, **({"options": kwargs} if self.told_options else {})):
+        async for delta in self._deltas(messages, kwargs):
             count += 1
             if isinstance(delta, str):
                 yield ChatGenerationChunk(message=AIMessageChunk(content=delta))
@@ -116,7 +119,7 @@ class Scripted(BaseChatModel):
         **kwargs: Any,
     ) -> ChatResult:
         async def whole() -> list[str | Calls | Thought]:
-            return [delta async for delta in self.script(messages)]
+            return [delta async for delta in self._deltas(messages, kwargs)]
 
         deltas = asyncio.run(whole())
         calls = [call for delta in deltas if isinstance(delta, list) for call in delta]

@@ -30,6 +30,7 @@ CAPABILITIES: frozenset[Capability] = frozenset(
         "handoffs",
         "files",
         "images",
+        "mcp",
     }
 )
 
@@ -50,7 +51,10 @@ class LangGraphAdapter:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What this adapter can do; the framework has no partial output, and steering is not wired yet."""
+        """What this adapter can do; the framework has no partial output, and steering is not wired yet.
+
+        `mcp` is a `create_agent` agent's with the middleware `BroughtTools`; `describe` leaves it out of the others.
+        """
         return CAPABILITIES
 
     @property
@@ -69,7 +73,7 @@ class LangGraphAdapter:
         """Return what can be known of the agent without running it.
 
         Raises:
-            ImportError: The extra is not installed.
+            ImportError: The extra is not installed, or another version of it than the adapter can work with.
         """
         _require_framework()
         from landline.adapters.langgraph.describe import describe
@@ -80,7 +84,7 @@ class LangGraphAdapter:
         """Return the turn's events; iterate and close them in one task (the framework keeps context variables).
 
         Raises:
-            ImportError: The extra is not installed.
+            ImportError: The extra is not installed, or another version of it than the adapter can work with.
             Suspended: Questions are open (raised by the line).
             AgentFailed: The model or the agent failed; nothing is completed.
         """
@@ -98,6 +102,9 @@ def _require_framework() -> None:
         import langgraph.pregel  # noqa: F401  # pyright: ignore[reportUnusedImport] - only whether it is there
     except ModuleNotFoundError as error:
         raise ImportError(INSTALL) from error
+    from landline.adapters.langgraph.places import require_places
+
+    require_places()
 
 
 adapter = LangGraphAdapter()

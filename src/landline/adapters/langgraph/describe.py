@@ -5,12 +5,12 @@ from functools import partial
 from typing import Any, cast
 
 import pydantic_core
-from langgraph.prebuilt import ToolNode
 from pydantic import PydanticUserError, TypeAdapter
 
 from landline.adapters.langgraph.graphs import Graph, Shape, compiled, shape_of
 from landline.adapters.langgraph.settings import SETTINGS
-from landline.model.agents import AgentInfo, ToolInfo
+from landline.adapters.langgraph.tools import BROUGHT, takes_tools, tool_nodes
+from landline.model.agents import AgentInfo, Capability, ToolInfo
 from landline.model.ids import fingerprint
 from landline.ports.adapter import Adapter, AgentSpec, ToolPolicy
 
@@ -25,6 +25,8 @@ def describe(spec: AgentSpec, adapter: Adapter) -> AgentInfo:
     tools = [] if shape is None else _tools(spec, shape.graph)
     taken = _TEXT if shape is None else _input_schema(shape)
     given = {} if shape is None else _output_schema(shape)
+    # What a factory will make is not known: it is refused in the run if it takes no tools.
+    lacks = set[Capability]() if shape is None or takes_tools(shape.graph) else {"mcp"}
     return AgentInfo(
         name=spec.name,
         title=spec.title or spec.name.replace("_", " ").replace("-", " ").capitalize(),
@@ -37,7 +39,7 @@ def describe(spec: AgentSpec, adapter: Adapter) -> AgentInfo:
         tools=tools,
         settings=SETTINGS,
         scopes=tuple(spec.scopes),
-        capabilities=sorted(adapter.capabilities),
+        capabilities=sorted(adapter.capabilities - lacks),
         labels=dict(spec.labels),
     )
 
@@ -81,16 +83,13 @@ def _graphs(graph: Graph) -> Iterator[Graph]:
         yield inner
 
 
-def _tool_nodes(graph: Graph) -> Iterator[ToolNode]:
-    for one in _graphs(graph):
-        for node in one.nodes.values():
-            if isinstance(node.bound, ToolNode):
-                yield node.bound
-
-
 def _tools(spec: AgentSpec, graph: Graph) -> list[ToolInfo]:
-    found = {name: tool for node in _tool_nodes(graph) for name, tool in node.tools_by_name.items()}
-    return [_tool(name, tool, spec.tools.get(name, ToolPolicy())) for name, tool in found.items()]
+    found = {name: tool for node in tool_nodes(graph) for name, tool in node.tools_by_name.items()}
+    return [
+        _tool(name, tool, spec.tools.get(name, ToolPolicy()))
+        for name, tool in found.items()
+        if name != BROUGHT
+    ]
 
 
 def _tool(name: str, tool: Any, policy: ToolPolicy) -> ToolInfo:

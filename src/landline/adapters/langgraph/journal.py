@@ -22,7 +22,7 @@ from langgraph.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
 
 from landline.adapters.langgraph.failures import check_whole
 from landline.adapters.langgraph.marks import Barrier, mark, speaker_of, usage_of
-from landline.adapters.langgraph.results import HandledError, dump_result, load_result, refusal
+from landline.adapters.langgraph.results import BROUGHT_CODES, HandledError, dump_result, load_result, refusal
 from landline.adapters.langgraph.settings import with_settings
 from landline.adapters.langgraph.stopping import stopped_for_sure
 from landline.adapters.langgraph.threads import ToolThreads
@@ -69,6 +69,7 @@ class Journal:
         self.recorded_runs: set[UUID] = set()
         """Requests whose response and usage are in the journal."""
         self.settings_taken: set[str] = set()
+        self.brought = turn.tools
         self.lost: BaseException | None = None
         """What ended the segment under a call; the framework may have put an error of its own in its place."""
         self._line, self._policies, self._settings = turn.line, turn.spec.tools, turn.settings
@@ -317,9 +318,9 @@ class Journal:
     def _failed_before(self, key: str, call: dict[str, Any], raised: ToolRaised) -> ToolMessage:
         if (record := self._line.recorded(f"tool:{key}")) is not None:
             return load_result(call, None, record)
-        if raised.code != "tool_failed":
+        if raised.code != "tool_failed" and not raised.code.startswith(BROUGHT_CODES):
             raise raised
-        return refusal(call, raised.message)
+        return refusal(call, raised.message, code=raised.code)
 
     def _call_id(self, call: dict[str, Any], within: str) -> str:
         """Return the call's id, with its node's where the id comes from no recorded response and may come again."""

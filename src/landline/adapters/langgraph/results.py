@@ -8,10 +8,14 @@ from langchain_core.messages import ToolMessage
 
 from landline.adapters.langgraph.values import Pool
 
-__all__ = ["HandledError", "dump_result", "load_result", "refusal"]
+__all__ = ["BROUGHT_CODES", "HandledError", "dump_result", "load_result", "refusal"]
 
 # The framework's own text around an exception that nobody wrote a word for.
 _CATCH_ALL = ("Error: ", "Please fix your mistakes.")
+
+
+BROUGHT_CODES = "mcp_"
+"""How the codes of tools that Landline brings begin."""
 
 
 class HandledError(Exception):
@@ -26,12 +30,18 @@ class HandledError(Exception):
         text = str(self.message.content)
         if text.startswith(_CATCH_ALL[0]) and text.rstrip().endswith(_CATCH_ALL[1]):
             return "tool_error", f"The tool {self.message.name} failed."
-        return "tool_failed", text
+        artifact = self.message.artifact
+        code = str(cast("dict[str, Any]", artifact).get("code", "")) if isinstance(artifact, dict) else ""
+        return code if code.startswith(BROUGHT_CODES) else "tool_failed", text
 
 
-def refusal(call: dict[str, Any], text: str) -> ToolMessage:
-    """Return what the model is told of a call that was not run."""
-    return ToolMessage(content=text, name=call["name"], tool_call_id=call["id"], status="error")
+def refusal(call: dict[str, Any], text: str, *, code: str = "") -> ToolMessage:
+    """Return what the model is told of a call that was not run, or that failed with the `code` of a brought tool."""
+    # No model is told of an artifact; it brings the code to the log.
+    told = {"code": code} if code.startswith(BROUGHT_CODES) else None
+    return ToolMessage(
+        content=text, artifact=told, name=call["name"], tool_call_id=call["id"], status="error"
+    )
 
 
 def dump_result(output: Any) -> tuple[Any, bytes | None]:

@@ -6,7 +6,7 @@ context variable, and without a run of Landline in it they do what they did befo
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Callable, Generator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -18,7 +18,9 @@ from langchain_core.messages import BaseMessage
 from langchain_core.outputs import ChatResult
 from langgraph.prebuilt import ToolNode
 
-__all__ = ["Seams", "installed", "journalled"]
+from landline.ports.adapter import BroughtTool
+
+__all__ = ["Seams", "brought", "installed", "journalled"]
 
 
 class Seams(Protocol):
@@ -32,6 +34,11 @@ class Seams(Protocol):
     @property
     def closed(self) -> bool:
         """Whether the run's segment is over; what a graph left behind then goes on without it."""
+        ...
+
+    @property
+    def brought(self) -> Sequence[BroughtTool]:
+        """The tools that Landline brings to the run."""
         ...
 
     async def tool_call(
@@ -76,6 +83,12 @@ def journalled(run: Seams) -> Generator[None]:
 def _active() -> Seams | None:
     run = _current.get()
     return None if run is None or run.closed else run
+
+
+def brought() -> Sequence[BroughtTool]:
+    """Return the tools that Landline brings to the run that this code is part of; none outside."""
+    run = _active()
+    return () if run is None else run.brought
 
 
 def _in_run(run: Seams, work: Any) -> Any:

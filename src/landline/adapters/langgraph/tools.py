@@ -2,15 +2,54 @@
 
 import asyncio
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor
 from contextvars import copy_context
 from functools import partial, wraps
 from typing import Any
 
 from langchain_core.tools import BaseTool
+from langgraph.prebuilt import ToolNode
 
-__all__ = ["in_threads"]
+from landline.model.errors import Unsupported
+from landline.ports.adapter import BroughtTool
+
+__all__ = ["BROUGHT", "check_tools", "in_threads", "takes_tools", "tool_nodes"]
+
+BROUGHT = "landline_brought_tools"
+"""The tool that stands in a graph where `BroughtTools` puts those of a run."""
+
+_TAKES_NONE = (
+    "This agent takes no tools of MCP servers; create_agent(middleware=[BroughtTools()]) makes one that does."
+)
+
+
+def tool_nodes(graph: Any) -> Iterator[ToolNode]:
+    """Yield the nodes of a graph, and of the graphs within it, that call tools."""
+    for one in (graph, *(inner for _, inner in graph.get_subgraphs(recurse=True))):
+        for node in one.nodes.values():
+            if isinstance(node.bound, ToolNode):
+                yield node.bound
+
+
+def takes_tools(graph: Any) -> bool:
+    """Tell whether an agent in `graph` takes the tools that Landline brings."""
+    return any(BROUGHT in node.tools_by_name for node in tool_nodes(graph))
+
+
+def check_tools(graph: Any, brought: Sequence[BroughtTool]) -> None:
+    """Refuse tools that the agent does not take, or would confuse with its own.
+
+    Raises:
+        Unsupported: It is so.
+    """
+    if brought and not takes_tools(graph):
+        raise Unsupported(_TAKES_NONE)
+    own = {name for node in tool_nodes(graph) for name in node.tools_by_name} if brought else set[str]()
+    if twice := own & {tool.name for tool in brought}:
+        raise Unsupported(
+            f"The agent and an MCP server both have a tool {min(twice)!r}; give the server a prefix."
+        )
 
 
 def in_threads(node: Any, name: str, threads: Executor) -> Any:

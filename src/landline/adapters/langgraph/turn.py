@@ -31,6 +31,7 @@ from landline.adapters.langgraph.questions import asks_of, resume_value
 from landline.adapters.langgraph.saver import LineSaver
 from landline.adapters.langgraph.seams import journalled
 from landline.adapters.langgraph.settings import check_settings, check_taken
+from landline.adapters.langgraph.tools import check_tools
 from landline.adapters.langgraph.values import Pool
 from landline.model.errors import Invalid, LandlineError
 from landline.model.events import Event
@@ -80,6 +81,7 @@ class _Segment:
     def __init__(self, turn: Turn, journal: Journal, watch: Watch) -> None:
         self._turn, self._journal = turn, journal
         graph = compiled(turn.agent)
+        check_tools(graph, turn.tools)
         self.shape: Shape = shape_of(graph)
         self._own = isinstance(graph.checkpointer, BaseCheckpointSaver)
         self._graph, self._saver = graph, cast("LineSaver | None", None)

@@ -43,6 +43,8 @@ def _serializer() -> JsonPlusSerializer:
 
 
 _serde = _serializer()
+_KINDS = ("msgpack", "bytes", "bytearray", "null")
+"""What the framework's form is made of here; its older forms build more than data types."""
 
 
 def dump_message(message: BaseMessage) -> bytes:
@@ -178,7 +180,7 @@ class Pool:
                 return [self.load(item) for item in items]
             case {"d": items}:
                 return {key: self.load(item) for key, item in cast("Mapping[str, Any]", items).items()}
-            case {"t": kind, "b": data}:
+            case {"t": kind, "b": data} if kind in _KINDS:
                 return _serde.loads_typed((kind, base64.b64decode(data)))
             case _:
                 raise ValueError("not a stored value")

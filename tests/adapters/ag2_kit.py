@@ -2,14 +2,16 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
-from ag2 import Agent, Inject
+from ag2 import Agent, Context, Inject
 from ag2.config import LLMClient, ModelConfig, ModelProvider
 from ag2.context import ConversationContext
 from ag2.events import (
     BaseEvent,
+    BinaryInput,
     ModelMessage,
     ModelMessageChunk,
     ModelReasoning,
@@ -23,11 +25,12 @@ from ag2.events import (
     Usage,
 )
 from ag2.middleware.builtin.tools.approval import approval_required
+from ag2.network import Handoff, TransitionGraph
 from ag2.testing import TestConfig
 from ag2.tools import tool
 from pydantic import BaseModel
 
-from landline.adapters.ag2 import AG2Adapter, adapter
+from landline.adapters.ag2 import AG2Adapter, AG2Workflow, adapter
 from landline.adapters.ag2.codec import load_events
 from landline.ports.adapter import AgentSpec, ToolPolicy
 from landline.testing.adapters import AdapterKit, ToolBox
@@ -48,6 +51,7 @@ class ScriptConfig(ModelConfig):
     def __init__(self, script: Script) -> None:
         self.script = script
         self.asked = 0
+        self.offered: list[Any] = []
 
     @property
     def provider(self) -> ModelProvider:
@@ -67,14 +71,47 @@ class ScriptConfig(ModelConfig):
         raise NotImplementedError
 
 
+@dataclass(frozen=True)
+class WarmConfig(ModelConfig):
+    """A config with a setting, as the framework's own have them; its model says how warm it was called."""
+
+    temperature: float | None = None
+
+    @property
+    def provider(self) -> ModelProvider:
+        return ModelProvider.OPENAI
+
+    @property
+    def model(self) -> str:
+        return "warm"
+
+    def copy(self, /, **overrides: Any) -> "WarmConfig":
+        return replace(self, **overrides)
+
+    def create(self) -> LLMClient:
+        async def stream(_: Sequence[BaseEvent], __: ConversationContext) -> AsyncIterator[Said]:
+            yield str(self.temperature)
+
+        return ScriptConfig(stream).create()
+
+    def create_files_client(self) -> Any:
+        raise NotImplementedError
+
+
 class _Client(LLMClient):
     def __init__(self, config: ScriptConfig) -> None:
         self._config = config
 
     async def __call__(
-        self, messages: Sequence[BaseEvent], context: ConversationContext, **_: Any
+        self,
+        messages: Sequence[BaseEvent],
+        context: ConversationContext,
+        *,
+        tools: Iterable[Any] = (),
+        **_: Any,
     ) -> ModelResponse:
         self._config.asked += 1
+        self._config.offered = list(tools)
         text, calls = "", list[ToolCallEvent]()
         async for said in self._config.script(messages, context):
             match said:
@@ -193,6 +230,52 @@ class AG2Kit(AdapterKit):
                 yield text[start : start + 5]
 
         return AgentSpec(agent=agent(stream, response_schema=Place), name="structured")
+
+    def reasoning(self) -> AgentSpec:
+        async def stream(_: Sequence[BaseEvent], __: ConversationContext) -> AsyncIterator[Said]:
+            yield ModelReasoning("Hm, ")
+            yield ModelReasoning("so. ")
+            yield "4"
+            yield "2"
+
+        return AgentSpec(agent=agent(stream), name="reasoning")
+
+    def settings(self) -> AgentSpec:
+        return AgentSpec(agent=Agent("settings", config=WarmConfig()), name="settings")
+
+    def sees(self) -> AgentSpec:
+        async def stream(messages: Sequence[BaseEvent], _: ConversationContext) -> AsyncIterator[Said]:
+            for message in messages:
+                for part in message.parts if isinstance(message, ModelRequest) else ():
+                    if isinstance(part, BinaryInput):
+                        yield f"{part.media_type} {len(part.data)}"
+
+        return AgentSpec(agent=agent(stream), name="sees")
+
+    def asks(self) -> AgentSpec:
+        async def stream(messages: Sequence[BaseEvent], _: ConversationContext) -> AsyncIterator[Said]:
+            results = told(messages)
+            yield f"Hello, {words(results[0])}." if results else call("name")
+
+        async def name(ctx: Context) -> str:
+            return await ctx.input("Your name?")
+
+        return AgentSpec(agent=agent(stream, name), name="asks")
+
+    def handoff(self) -> AgentSpec:
+        async def front(messages: Sequence[BaseEvent], _: ConversationContext) -> AsyncIterator[Said]:
+            if not told(messages):
+                yield call("route")
+
+        async def back(_: Sequence[BaseEvent], __: ConversationContext) -> AsyncIterator[Said]:
+            yield "Back "
+            yield "here."
+
+        async def route() -> Handoff:
+            return Handoff(target="back")
+
+        agents = [agent(front, route, name="front"), agent(back, name="back")]
+        return AgentSpec(agent=AG2Workflow(agents, TransitionGraph("front")), name="handoff")
 
     def failing(self, canary: str) -> AgentSpec:
         async def broken() -> str:

@@ -1,17 +1,22 @@
 """Tools of MCP servers on the line: the same promises in each framework, against a real server process (ADP-6)."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+import json
+from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from ag2 import Agent as AG2Agent
+from ag2.context import ConversationContext
+from ag2.events import BaseEvent, ToolCallEvent
 from pydantic_ai import Agent
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models.function import AgentInfo as ModelInfo
 from pydantic_ai.models.function import DeltaToolCalls, FunctionModel
 
 import landline
+from landline.adapters.ag2 import AG2Adapter
 from landline.adapters.plain import PlainAdapter, PlainRun, SyncRun
 from landline.adapters.pydantic_ai import PydanticAIAdapter
 from landline.backends.memory import MemoryStore
@@ -22,6 +27,7 @@ from landline.ports.adapter import Adapter, AgentSpec, Finished, Suspended, Tool
 from landline.testing.adapters import check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
 from landline.upstream.mcp import McpTools
+from tests.adapters.ag2_kit import Said, ScriptConfig, agent, told, words
 from tests.adapters.mcp_notes import Notes, Nursery
 from tests.adapters.pydantic_ai_kit import calls, returns
 
@@ -79,10 +85,23 @@ def pydantic_ai_agent(*made: Call) -> Any:
     return Agent(FunctionModel(stream_function=stream))
 
 
+def ag2_agent(*made: Call) -> Any:
+    async def stream(messages: Sequence[BaseEvent], _: ConversationContext) -> AsyncIterator[Said]:
+        results = told(messages)
+        if len(results) < len(made):
+            name, arguments = made[len(results)]
+            yield ToolCallEvent(name, id=name, arguments=json.dumps(arguments))
+        else:
+            yield " | ".join(words(result) for result in results)
+
+    return agent(stream)
+
+
 FRAMEWORKS: dict[str, tuple[type[Any], Any]] = {
     "plain": (PlainAdapter, plain_agent),
     "sync": (PlainAdapter, sync_agent),
     "pydantic_ai": (PydanticAIAdapter, pydantic_ai_agent),
+    "ag2": (AG2Adapter, ag2_agent),
 }
 
 
@@ -196,6 +215,9 @@ async def test_a_tool_that_was_turned_off_is_not_called(notes: Notes, bench: Ben
     line = MemoryLine()
     if isinstance(bench.adapter, PlainAdapter):
         assert "at the moment" in str((await bench.go(server, line, ("add", {"a": 2, "b": 2}))).output)
+    elif isinstance(bench.adapter, AG2Adapter):  # it tells the model, and goes on
+        await bench.go(server, line, ("add", {"a": 2, "b": 2}))
+        assert [event.error.code for event in line.of(log.ToolFailed)] == ["tool_not_found"]
     else:
         with pytest.raises(landline_errors.AgentFailed):  # the framework's own end of a model that insists
             await bench.go(server, line, *[("add", {"a": 2, "b": 2})] * 9)
@@ -213,13 +235,18 @@ async def test_a_model_is_told_what_the_server_says_of_its_tools(notes: Notes) -
     async def plain(run: PlainRun) -> None:
         seen.extend(run.mcp_tools)
 
+    async def say(_: Sequence[BaseEvent], __: ConversationContext) -> AsyncIterator[Said]:
+        yield "ok"
+
+    config = ScriptConfig(say)
     brings = McpTools(MemoryStore())
     server = landline.mcp(notes.url, tools=["add"], prefix="notes", approval=True)
-    for adapter, agent in (
+    for adapter, made in (
         (PydanticAIAdapter(), Agent(FunctionModel(stream_function=stream))),
         (PlainAdapter(), plain),
+        (AG2Adapter(), AG2Agent("a", config=config)),
     ):
-        spec, line = AgentSpec(agent=agent, name="a", mcp=[server]), MemoryLine()
+        spec, line = AgentSpec(agent=made, name="a", mcp=[server]), MemoryLine()
         await drive(adapter, line, turn_of(line, spec, "hi", tools=await brings(spec, LOCAL)))
     await brings.close()
     model, function = seen
@@ -228,3 +255,6 @@ async def test_a_model_is_told_what_the_server_says_of_its_tools(notes: Notes) -
     assert model.parameters_json_schema == function.parameters
     assert set(function.parameters["properties"]) == {"a", "b"}
     assert function.approval
+    (schema,) = config.offered
+    assert (schema.function.name, schema.function.description) == (model.name, model.description)
+    assert schema.function.parameters == {k: v for k, v in function.parameters.items() if k != "title"}

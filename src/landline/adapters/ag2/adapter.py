@@ -32,6 +32,7 @@ CAPABILITIES: frozenset[Capability] = frozenset(
         "handoffs",
         "files",
         "images",
+        "mcp",
     }
 )
 

@@ -12,6 +12,7 @@ from ag2.exceptions import (
 from pydantic import ValidationError
 
 from landline.model.errors import AgentFailed
+from landline.ports.adapter import ToolRaised
 
 __all__ = ["agent_failed", "check_whole", "failure_of"]
 
@@ -98,4 +99,6 @@ def failure_of(error: Exception) -> tuple[str, str] | None:
     """Record only words that are meant for the model; any other exception's text stays out of the log."""
     if isinstance(error, ValidationError):
         return "model_retry", str(error)
+    if isinstance(error, ToolRaised):
+        return error.code, error.message
     return None

@@ -12,6 +12,7 @@ from ag2.context import strip_reserved_variables
 from ag2.events import BaseEvent, HumanInputRequest, HumanMessage, Input
 from pydantic import ValidationError
 
+from landline.adapters.ag2.brought import brought
 from landline.adapters.ag2.copies import Copies
 from landline.adapters.ag2.events import Speech
 from landline.adapters.ag2.journal import Journal
@@ -42,6 +43,7 @@ class Segment:
             self.journal, self.tools, self.speech, partial(with_settings, settings=turn.settings)
         )
         self.copies = Copies(self.models, self.tools, mcp)
+        self.brought = [self.copies.tool(tool) for tool in brought(turn.tools)]
 
     def given(self, more: Mapping[Any, Any]) -> dict[str, Any]:
         """Return the run's context as the framework takes it: as the dependency `context`, a mapping also as variables.
@@ -130,7 +132,11 @@ class Asked:
         early = stream.where(HumanInputRequest).subscribe(ask_early, interrupt=True)
         # The run owns the task in which the agent works, and ends it when this block is left.
         async with twin.run(
-            *self._inputs, stream=stream, hitl_hook=hook, **segment.given(self._dependencies)
+            *self._inputs,
+            stream=stream,
+            tools=segment.brought,
+            hitl_hook=hook,
+            **segment.given(self._dependencies),
         ) as run:
             stream.unsubscribe(early)
             run.start()

@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 from ag2.context import ConversationContext
-from ag2.events import BaseEvent
+from ag2.events import BaseEvent, ToolResultEvent
+from ag2.middleware import BaseMiddleware
 from ag2.network import TransitionGraph
 
 from landline.adapters.ag2 import AG2Workflow
@@ -87,3 +88,17 @@ class TestAG2(AdapterConformance):
         line, _ = await self.run(spec, tools=[bring(box)])
         assert results_of(line) == {"add": "the owner's"}
         assert box.counts == {}
+
+    @pytest.mark.contract("ADP-6")
+    async def test_the_agents_own_middleware_is_around_a_brought_tool_and_its_record(self) -> None:
+        self.need("mcp")
+
+        class Signing(BaseMiddleware):
+            async def on_tool_execution(self, call_next: Any, event: Any, context: Any) -> Any:
+                result = await call_next(event, context)
+                return ToolResultEvent.from_call(event, result=f"signed {words(result)}")
+
+        spec = AgentSpec(agent=agent(once("add", context=1), middleware=[Signing]), name="a")
+        line, finished = await self.run(spec, tools=[bring(ToolBox())])
+        assert finished.output == "I was told: signed {'sum': 2}"
+        assert results_of(line) == {"add": {"sum": 2}}

@@ -17,6 +17,7 @@ from pydantic_ai.models.function import DeltaToolCalls, FunctionModel
 
 import landline
 from landline.adapters.ag2 import AG2Adapter
+from landline.adapters.openai_agents import OpenAIAgentsAdapter
 from landline.adapters.plain import PlainAdapter, PlainRun, SyncRun
 from landline.adapters.pydantic_ai import PydanticAIAdapter
 from landline.backends.memory import MemoryStore
@@ -29,6 +30,9 @@ from landline.testing.line import Crashed, MemoryLine, drive, turn_of
 from landline.upstream.mcp import McpTools
 from tests.adapters.ag2_kit import Said, ScriptConfig, agent, told, words
 from tests.adapters.mcp_notes import Notes, Nursery
+from tests.adapters.openai_agents_kit import agent_of
+from tests.adapters.openai_agents_model import Asked, Piece
+from tests.adapters.openai_agents_model import Call as ModelCall
 from tests.adapters.pydantic_ai_kit import calls, returns
 
 Call = tuple[str, dict[str, Any]]
@@ -97,11 +101,22 @@ def ag2_agent(*made: Call) -> Any:
     return agent(stream)
 
 
+def openai_agents_agent(*made: Call) -> Any:
+    async def speak(asked: Asked) -> AsyncIterator[Piece]:
+        if len(asked.told) < len(made):
+            yield ModelCall(*made[len(asked.told)])
+        else:
+            yield " | ".join(str(told) for _, told in asked.told)
+
+    return agent_of(speak)
+
+
 FRAMEWORKS: dict[str, tuple[type[Any], Any]] = {
     "plain": (PlainAdapter, plain_agent),
     "sync": (PlainAdapter, sync_agent),
     "pydantic_ai": (PydanticAIAdapter, pydantic_ai_agent),
     "ag2": (AG2Adapter, ag2_agent),
+    "openai_agents": (OpenAIAgentsAdapter, openai_agents_agent),
 }
 
 

@@ -4,7 +4,8 @@ Stays light: the framework is imported by `describe` and `run`, never by looking
 
 What an owner should know: when a run is taken up again, hooks, `on_handoff` callbacks and dynamic instructions run again;
 hooks of a call that waits for an approval see a word in the place of its result. An agent behind a tool (`as_tool`) is
-one call: its own tools are not journalled one by one and its tokens are not reported.
+one call: its own tools are not journalled one by one and its tokens are not reported. The tools of MCP servers that
+Landline brings (`mcp`) are the registered agent's, not those of the agents it hands off to.
 """
 
 from collections.abc import AsyncIterator
@@ -36,6 +37,7 @@ CAPABILITIES: frozenset[Capability] = frozenset(
         "files",
         "images",
         "handoffs",
+        "mcp",
     }
 )
 

@@ -10,6 +10,7 @@ from agents.result import RunResultStreaming
 from msgspec import Raw
 
 from landline.adapters.openai_agents.agents_own import OwnAgents
+from landline.adapters.openai_agents.brought import brought
 from landline.adapters.openai_agents.channel import Channel
 from landline.adapters.openai_agents.failures import agent_failed
 from landline.adapters.openai_agents.guards import own_input_guards, own_output_guards
@@ -119,15 +120,17 @@ class _Segment:
         else:
             said = [*await history_of(turn.history, turn.line), *said]
         config = self._config(options)
+        tools = Tools(journal, self._servers)
         owned = OwnAgents(
             journal,
-            Tools(journal, self._servers),
+            tools,
             self._servers,
             config.model_provider,
             model=config.model,
             named=_settings(turn).get("model"),
         )
         start: Agent[Any] = owned.own(options.agent)
+        start.tools = [*start.tools, *tools.own(brought(turn.tools, beside=start.tools))]
         start.input_guardrails = own_input_guards(
             [*start.input_guardrails, *(config.input_guardrails or ())], journal
         )

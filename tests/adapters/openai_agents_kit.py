@@ -210,6 +210,9 @@ class OpenAIAgentsKit(AdapterKit):
 
         return AgentSpec(agent=agent_of(speak, instructions=say), name="context")
 
+    def brought(self) -> AgentSpec:
+        return AgentSpec(agent=agent_of(once("greet", {"name": "Ada"})), name="brought")
+
     def texts_of(self, native: bytes) -> Sequence[str]:
         texts: list[str] = []
         for item in json.loads(native):

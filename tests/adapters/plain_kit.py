@@ -206,6 +206,22 @@ class AsyncKit(_Kit):
 
         return landline.agent(context, name="context")
 
+    def steered(self) -> AgentSpec:
+        async def steered(run: PlainRun) -> str:
+            await run.text("Let me see. ")
+            return _also(await run.inputs())
+
+        return landline.agent(steered, name="steered")
+
+    def brought(self) -> AgentSpec:
+        async def brought(run: PlainRun) -> str:
+            try:
+                return f"I was told: {await run.mcp('greet', name='Ada')}"
+            except ToolRaised as raised:
+                return raised.message
+
+        return landline.agent(brought, name="brought")
+
 
 class SyncKit(AsyncKit):
     """The same as sync functions and generators, where that is another thing."""
@@ -260,6 +276,26 @@ class SyncKit(AsyncKit):
             return run.context
 
         return landline.agent(context, name="context")
+
+    def steered(self) -> AgentSpec:
+        def steered(run: SyncRun) -> str:
+            run.text("Let me see. ")
+            return _also(run.inputs())
+
+        return landline.agent(steered, name="steered")
+
+    def brought(self) -> AgentSpec:
+        def brought(run: SyncRun) -> str:
+            try:
+                return f"I was told: {run.mcp('greet', name='Ada')}"
+            except ToolRaised as raised:
+                return raised.message
+
+        return landline.agent(brought, name="brought")
+
+
+def _also(said: Sequence[str]) -> str:
+    return " ".join(f"Also: {text}" for text in said) or "That is all."
 
 
 async def _for_ever(box: ToolBox) -> None:

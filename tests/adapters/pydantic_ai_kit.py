@@ -256,6 +256,26 @@ class PydanticAIKit(AdapterKit):
 
         return AgentSpec(agent=agent, name="context")
 
+    def steered(self) -> AgentSpec:
+        async def stream(messages: list[ModelMessage], _: AgentInfo) -> Deltas:
+            if any(isinstance(part, ToolReturnPart) for message in messages for part in message.parts):
+                yield " ".join(f"Also: {text}" for text in prompts(messages)[1:]) or "That is all."
+            else:
+                yield calls(("look", {}))
+
+        agent = Agent(FunctionModel(stream_function=stream))
+
+        @agent.tool_plain
+        async def look() -> str:
+            return "seen"
+
+        return AgentSpec(agent=agent, name="steered", tools={"look": ToolPolicy(idempotent=True)})
+
+    def brought(self) -> AgentSpec:
+        return AgentSpec(
+            agent=Agent(FunctionModel(stream_function=_once("greet", {"name": "Ada"}))), name="brought"
+        )
+
     def texts_of(self, native: bytes) -> Sequence[str]:
         return [
             str(part.content)
@@ -265,12 +285,12 @@ class PydanticAIKit(AdapterKit):
         ]
 
 
-def _once(tool: str) -> Any:
+def _once(tool: str, arguments: dict[str, Any] | None = None) -> Any:
     async def stream(messages: list[ModelMessage], _: AgentInfo) -> Deltas:
         told = returns(messages)
         if told:
             yield f"I was told: {told[0].content}"
         else:
-            yield calls((tool, {}))
+            yield calls((tool, arguments or {}))
 
     return stream

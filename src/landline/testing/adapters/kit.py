@@ -111,6 +111,20 @@ class AdapterKit:
         """Says the run's context, a string."""
         raise NotImplementedError
 
+    def steered(self) -> AgentSpec:
+        """Takes a step that the log shows and that may be taken twice, then looks for what the user said meanwhile.
+
+        Answers `Also: <text>` with what it found; when it found nothing, its answer holds no `Also`.
+        """
+        raise NotImplementedError
+
+    def brought(self) -> AgentSpec:
+        """Calls the tool `greet`, which Landline brings, once with {"name": "Ada"}, then says what it was told.
+
+        That is the tool's result, the message of its failure, or the reason of a denial.
+        """
+        raise NotImplementedError
+
     def texts_of(self, native: bytes) -> Sequence[str]:
         """Return the user and assistant texts in the framework's own messages, in order."""
         raise NotImplementedError

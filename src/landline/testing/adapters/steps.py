@@ -40,20 +40,20 @@ class Steps:
         async with asyncio.timeout(BOUND_S):
             return line, await drive(self.kit.adapter, line, turn_of(line, spec, text, **given))
 
-    async def until_suspended(self, spec: AgentSpec) -> MemoryLine:
+    async def until_suspended(self, spec: AgentSpec, **given: Any) -> MemoryLine:
         """Run until questions are open."""
         line = MemoryLine()
         with pytest.raises(Suspended):
             async with asyncio.timeout(BOUND_S):
-                await drive(self.kit.adapter, line, turn_of(line, spec, "hi"))
+                await drive(self.kit.adapter, line, turn_of(line, spec, "hi", **given))
         assert line.questions
         return line
 
-    async def resume(self, spec: AgentSpec, line: MemoryLine) -> tuple[MemoryLine, Finished]:
+    async def resume(self, spec: AgentSpec, line: MemoryLine, **given: Any) -> tuple[MemoryLine, Finished]:
         """Take the run up again, now that its questions are answered."""
         line = line.resumed()
         async with asyncio.timeout(BOUND_S):
-            return line, await drive(self.kit.adapter, line, turn_of(line, spec, "hi"))
+            return line, await drive(self.kit.adapter, line, turn_of(line, spec, "hi", **given))
 
 
 def results_of(line: MemoryLine) -> dict[str, Any]:

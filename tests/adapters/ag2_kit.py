@@ -333,6 +333,9 @@ class AG2Kit(AdapterKit):
 
         return AgentSpec(agent=agent(stream, prompt=[say]), name="context")
 
+    def brought(self) -> AgentSpec:
+        return AgentSpec(agent=agent(once("greet", name="Ada")), name="brought")
+
     def texts_of(self, native: bytes) -> Sequence[str]:
         texts: list[str] = []
         for event in load_events(native):

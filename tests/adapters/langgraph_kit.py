@@ -31,6 +31,7 @@ from langgraph.types import Command, interrupt
 from pydantic import BaseModel, ConfigDict
 
 from landline.adapters.langgraph import LangGraphAdapter, adapter
+from landline.adapters.langgraph.brought import BroughtTools
 from landline.ports.adapter import AgentSpec, ToolPolicy
 from landline.testing.adapters import AdapterKit, ToolBox
 
@@ -145,12 +146,12 @@ def next_node(state: dict[str, Any]) -> str:
     return "tools" if state["messages"][-1].tool_calls else "__end__"
 
 
-def once(name: str) -> Script:
+def once(name: str, arguments: dict[str, Any] | None = None) -> Script:
     async def stream(messages: list[BaseMessage]) -> Deltas:
         if told := returns(messages):
             yield f"I was told: {told[0].content}"
         else:
-            yield [(name, {})]
+            yield [(name, arguments or {})]
 
     return stream
 
@@ -361,6 +362,10 @@ class LangGraphKit(AdapterKit):
         return AgentSpec(
             agent=create_agent(Scripted(script=stream), middleware=[say], context_schema=str), name="context"
         )
+
+    def brought(self) -> AgentSpec:
+        greeting = Scripted(script=once("greet", {"name": "Ada"}))
+        return AgentSpec(agent=create_agent(greeting, middleware=[BroughtTools()]), name="brought")
 
     def texts_of(self, native: bytes) -> Sequence[str]:
         turn = msgspec.json.decode(native)

@@ -82,6 +82,29 @@ plants: $(READY) ## plant faults one by one; the suite must go red on each
 bench: $(READY) ## measure against bare FastAPI on one core
 	$(BIN)/python -m bench.run $(ARGS)
 
+# The same project with the lowest supported version of each agent framework (tests/lowest.txt).
+LOWEST := .venv/lowest
+LOWEST_READY := $(LOWEST)/.ready
+LOWEST_TESTS = $(foreach of,ag2 brought langgraph openai_agents pydantic_ai remote_a2a,$(wildcard tests/adapters/test_$(of)*.py))
+
+$(LOWEST_READY): $(READY) requirements-lowest.lock pyproject.toml
+	@echo "set-up: the lowest supported frameworks in $(LOWEST) (once; about a minute)"
+	@rm -rf $(LOWEST)
+	@if command -v uv >/dev/null; then \
+	  uv venv --quiet --python $(BIN)/python $(LOWEST); \
+	  uv pip install --quiet --python $(LOWEST)/bin/python --require-hashes -r requirements-lowest.lock; \
+	  uv pip install --quiet --python $(LOWEST)/bin/python --no-deps --no-build-isolation -e .; \
+	else \
+	  $(BIN)/python -m venv $(LOWEST); \
+	  $(LOWEST)/bin/python -m pip install --quiet --require-hashes -r requirements-lowest.lock; \
+	  $(LOWEST)/bin/python -m pip install --quiet --no-deps --no-build-isolation -e .; \
+	fi
+	@touch $(LOWEST_READY)
+
+.PHONY: lowest
+lowest: $(LOWEST_READY) ## the adapters' tests with the lowest supported version of each framework
+	$(LOWEST)/bin/python -m pytest -n $(WORKERS) --dist loadgroup -m "not browser and not slow" $(LOWEST_TESTS) $(ARGS)
+
 # Playwright is not among the project's locked packages: its wheel is 50 MB, and only these tests need it.
 BROWSER := .venv/browser
 BROWSER_READY := $(BROWSER)/.ready
@@ -109,12 +132,14 @@ docs: $(READY) ## check that the documents' links and counts hold
 	$(BIN)/python -m pytest -q -n 0 tests/architecture/test_documents.py
 
 .PHONY: lock
-lock: ## resolve requirements.lock anew (ARGS="--upgrade" for newer versions)
+lock: ## resolve the locks anew (ARGS="--upgrade" for newer versions)
 	@uv=$$(command -v uv || command -v $(BIN)/uv) || { echo "make lock needs uv" >&2; exit 1; }; \
-	"$$uv" pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
-	  --group dev --extra pydantic-ai \
-	  --no-emit-index-url --no-emit-find-links --no-header --no-annotate -o requirements.lock $(ARGS)
-	@! grep -nE '://|^-' requirements.lock || { echo "requirements.lock names an index" >&2; exit 1; }
+	compile=("$$uv" pip compile pyproject.toml --quiet --universal --python-version 3.11 --generate-hashes \
+	  --group dev --extra pydantic-ai --no-emit-index-url --no-emit-find-links --no-header --no-annotate); \
+	"$${compile[@]}" -o requirements.lock $(ARGS); \
+	cp requirements.lock requirements-lowest.lock; \
+	"$${compile[@]}" --constraint tests/lowest.txt -o requirements-lowest.lock
+	@! grep -nE '://|^-' requirements.lock requirements-lowest.lock || { echo "a lock names an index" >&2; exit 1; }
 
 .PHONY: clean
 clean: ## remove .venv, caches and build output (not your data)

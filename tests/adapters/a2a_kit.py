@@ -32,6 +32,7 @@ class Agents(AgentExecutor):
         self.started = asyncio.Event()
         self.stopped = asyncio.Event()
         self.cancelled = 0
+        self.asks = False
 
     async def execute(self, context: RequestContext, event_queue: EventQueue) -> None:
         said = context.get_user_input()
@@ -50,11 +51,17 @@ class Agents(AgentExecutor):
         await self._work(word, said, updater, asked=context.current_task is not None)
 
     async def _work(self, word: str, said: str, updater: TaskUpdater, *, asked: bool) -> None:
-        if word == "ask" and not asked:
+        if self.asks:
+            name = said if asked else None
+            if name is None:
+                await updater.requires_input(updater.new_agent_message([new_text_part("Your name?")]))
+                return
+            await updater.add_artifact([new_text_part(f"Hello, {name}.")], artifact_id="a")
+        elif word == "ask" and not asked:
             await updater.add_artifact([new_text_part("Let me see. ")], artifact_id="a")
             await updater.requires_input(updater.new_agent_message([new_text_part("Which one?")]))
             return
-        if asked:
+        elif asked:
             await updater.add_artifact([new_text_part(f"You chose {said}.")], artifact_id="b")
         elif word == "data":
             place = {"city": "Paris", "people": 2_000_000, "sights": ["Louvre", "Orsay"]}

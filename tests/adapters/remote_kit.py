@@ -15,6 +15,7 @@ from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models.function import AgentInfo, FunctionModel
 
 import landline
+from landline.adapters.openai_agents import adapter as openai_agents
 from landline.adapters.pydantic_ai import adapter as pydantic_ai
 from landline.adapters.remote import RemoteAdapter
 from landline.app.build import Landline
@@ -22,6 +23,7 @@ from landline.engine.registry import describe
 from landline.ports.adapter import Adapter, AgentSpec
 from landline.testing.adapters import AdapterKit, ToolBox
 from landline.upstream import EgressPolicy
+from tests.adapters.openai_agents_kit import OpenAIAgentsKit
 from tests.adapters.pydantic_ai_kit import PydanticAIKit, prompts
 from tests.faces.serving import served
 
@@ -73,9 +75,9 @@ class RemoteLandlineKit(AdapterKit):
     def adapter(self) -> RemoteAdapter:
         return self._adapter
 
-    def _remote(self, spec: AgentSpec) -> AgentSpec:
-        name = self._server.add(spec, pydantic_ai)
-        return landline.agent(landline.remote(self._server.url, agent=name), name=spec.name)
+    def _remote(self, spec: AgentSpec, adapter: Adapter = pydantic_ai, **more: Any) -> AgentSpec:
+        name = self._server.add(spec, adapter)
+        return landline.agent(landline.remote(self._server.url, agent=name, **more), name=spec.name)
 
     def echo(self) -> AgentSpec:
         """One agent for the whole test, slow enough that the other server's log does not merge what it says."""
@@ -100,6 +102,21 @@ class RemoteLandlineKit(AdapterKit):
 
     def structured(self) -> AgentSpec:
         return self._remote(self._kit.structured())
+
+    def reasoning(self) -> AgentSpec:
+        return self._remote(self._kit.reasoning())
+
+    def settings(self) -> AgentSpec:
+        return self._remote(self._kit.settings(), settings=["temperature"])
+
+    def sees(self) -> AgentSpec:
+        return self._remote(self._kit.sees())
+
+    def asks(self) -> AgentSpec:
+        return self._remote(self._kit.asks())
+
+    def handoff(self) -> AgentSpec:
+        return self._remote(OpenAIAgentsKit().handoff(), openai_agents)
 
     def failing(self, canary: str) -> AgentSpec:
         return self._remote(self._kit.failing(canary))

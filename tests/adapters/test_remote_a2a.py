@@ -42,6 +42,10 @@ class Kit(AdapterKit):
     def structured(self) -> AgentSpec:
         return at(self._url)
 
+    def asks(self) -> AgentSpec:
+        self._agents.asks = True
+        return at(self._url)
+
     def endless(self, box: ToolBox) -> AgentSpec:
         box.started, box.stopped = self._agents.started, self._agents.stopped
         return at(self._url)
@@ -86,6 +90,7 @@ class TestA2A(AdapterConformance):
 
     async def test_structured_output_grows_and_ends_as_the_output(self) -> None:
         """Asked for by the message; comes whole, as a data part."""
+        self.need("structured_output")
         line, finished = await self.run(self.kit.structured(), "data")
         check_grammar(line.events)
         assert finished.output == {"city": "Paris", "people": 2_000_000, "sights": ["Louvre", "Orsay"]}
@@ -94,6 +99,7 @@ class TestA2A(AdapterConformance):
     @pytest.mark.parametrize("agent", ["endless"])
     async def test_cancelling_stops_the_model_call_and_the_tools(self, agent: str) -> None:
         """The task is cancelled there."""
+        self.need("cancel")
         assert agent
         await self._stopped(stopping=True)
         assert self.agents.cancelled == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from base64 import b64decode
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -91,6 +92,25 @@ class Kit(AdapterKit):
 
         self._echo = self._echo or self._serve(brain)
         return self._echo
+
+    def reasoning(self) -> AgentSpec:
+        return self._serve(lambda _: Reasoning("Hm, so. ", answer=Text("42")))
+
+    def settings(self) -> AgentSpec:
+        return self._serve(lambda request: Text(str(request.body.get("temperature"))))
+
+    def sees(self) -> AgentSpec:
+        def brain(request: Request) -> Text:
+            for part in request.items[-1]["content"]:
+                url = part.get("image_url")
+                head, comma, packed = (url["url"] if isinstance(url, dict) else url or "").partition(
+                    ";base64,"
+                )
+                if comma:
+                    return Text(f"{head.removeprefix('data:')} {len(b64decode(packed))}")
+            return Text("nothing")
+
+        return self._serve(brain)
 
     def endless(self, box: ToolBox) -> AgentSpec:
         def brain(_: Request) -> Reply:

@@ -2,6 +2,7 @@
 
 import logging
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,11 @@ def test_a_package_that_cannot_be_loaded_does_not_stop_the_others(
         assert [adapter.framework for adapter in plugins.adapters()] == found
     assert "the adapter broken of strange cannot be loaded" in caplog.text
     assert found[-1] == "plain"
+
+
+@pytest.mark.contract("ADP-12")
+def test_adapters_load_again_after_their_modules_were_imported() -> None:
+    """A module of a unit must not come to stand where its adapter stood."""
+    for name in ("a2a", "fastagency"):
+        import_module(f"landline.adapters.remote.{name}")
+    assert all(hasattr(adapter, "matches") for adapter in plugins.adapters())

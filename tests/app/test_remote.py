@@ -11,7 +11,7 @@ import pytest
 
 import landline
 from landline.adapters.remote import RemoteAdapter
-from landline.adapters.remote import landline as installed
+from landline.adapters.remote.adapter import landline as installed
 from landline.app.build import Landline
 from landline.app.loading import load_agents
 from landline.app.plugins import adapters

@@ -102,10 +102,9 @@ class Kit(AdapterKit):
     def sees(self) -> AgentSpec:
         def brain(request: Request) -> Text:
             for part in request.items[-1]["content"]:
-                url = part.get("image_url")
-                head, comma, packed = (url["url"] if isinstance(url, dict) else url or "").partition(
-                    ";base64,"
-                )
+                url: Any = part.get("image_url") or ""
+                said: str = url if isinstance(url, str) else url["url"]
+                head, comma, packed = said.partition(";base64,")
                 if comma:
                     return Text(f"{head.removeprefix('data:')} {len(b64decode(packed))}")
             return Text("nothing")

@@ -37,4 +37,5 @@ async def test_an_example_loads_and_answers(
             started = await instance.runs.start(LOCAL, StartRun(input=[TextPart(text="hi")], agent=item.name))
             async for _ in instance.runs.follow(LOCAL, started.run.id):
                 pass
-            assert (await instance.runs.get(LOCAL, started.run.id)).status == "completed"
+            run = await instance.runs.get(LOCAL, started.run.id)
+            assert run.status == ("waiting" if path.name == "workflow.py" else "completed")

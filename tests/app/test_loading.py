@@ -188,7 +188,8 @@ def test_a_file_called_like_an_installed_package_does_not_hide_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`agents.py` with `from agents import Agent` is what a user of that framework writes first."""
-    write(folder, "near_by.py", "class Toy: pass\n")
+    near_by = write(folder, "near_by.py", "class Toy: pass\nother = Toy()\n")
+    assert names(load_agents(near_by, ADAPTERS)) == ["other"]
     monkeypatch.delitem(sys.modules, "colorsys", raising=False)
     text = "from colorsys import rgb_to_hsv\nfrom near_by import Toy\none = Toy()\n"
     target = write(folder, "colorsys.py", text)

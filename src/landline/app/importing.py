@@ -89,6 +89,8 @@ def _import_file(path: Path, name: str) -> ModuleType:
 
 
 def _on_path(folder: Path, *, last: bool = False) -> None:
+    if last and str(folder) in sys.path:  # a neighbour was imported before
+        sys.path.remove(str(folder))
     if str(folder) not in sys.path:
         sys.path.insert(len(sys.path) if last else 0, str(folder))
 

@@ -171,7 +171,8 @@ async def test_a_command_that_is_no_server_brings_nothing_and_leaves_nothing(
         assert await brings(AgentSpec(agent=None, name="a", mcp=[server]), ADA) == []
         await brings.close()
     assert asyncio.all_tasks() == before
-    assert b"sleep\0004242\0" not in _commands()
+    if command[0] == "sleep":  # another worker's test of the other commands may look while this one runs
+        assert b"sleep\0004242\0" not in _commands()
 
 
 def _commands() -> list[bytes]:

@@ -162,9 +162,12 @@ class RunRoutes:
         return encode.json_response(encode.event_page(found, after=after))
 
     async def _anything_after(self, caller: Caller, run_id: str, seen: int, *, ended: bool) -> bool:
-        """Look before the stream begins: a cursor that cannot be served is a status, not a frame."""
+        """Look before the stream begins: a cursor that cannot be served is a status, not a frame.
+
+        A run that has ended in the store may not have told its last events yet: they are waited for, which takes a moment.
+        """
         try:
-            async for batch in self._runs.follow(caller, run_id, after=seen, live=False):
+            async for batch in self._runs.follow(caller, run_id, after=seen, live=ended):
                 if batch:
                     return True
         except Gone:

@@ -41,7 +41,10 @@ async def test_a_changed_definition_is_off_until_it_is_approved(
     await notes.kill()
     await notes.start("changed", "more")
     with pytest.raises(ToolRaised) as raised:
-        await held["add"].call({"a": 1, "b": 2})
+        async with asyncio.timeout(10):
+            while True:  # until the loss of the old server is noticed, its connection is believed
+                await held["add"].call({"a": 5, "b": 5})
+                await asyncio.sleep(0.02)
     assert raised.value.code == "mcp_tool_changed"
     now = await bring(server)
     assert "add" not in now

@@ -10,7 +10,7 @@ from landline.backends.memory import MemoryStore
 from landline.backends.sqlite import SqliteStore
 from landline.model.callers import LOCAL
 from landline.model.errors import NotFound
-from landline.ports.adapter import AgentSpec, ToolPolicy, ToolRaised
+from landline.ports.adapter import AgentSpec, BroughtTool, ToolPolicy, ToolRaised
 from landline.upstream.mcp import McpTools, Pins
 from landline.upstream.mcp.definitions import Definition
 from tests.adapters.mcp_notes import Notes
@@ -31,6 +31,14 @@ async def states(pins: Pins) -> dict[str, str]:
     return {item.tool: item.state for item in await pins.all()}
 
 
+async def _called_again_and_again(tool: BroughtTool) -> None:
+    """Until the loss of a server is noticed, its connection is believed."""
+    async with asyncio.timeout(10):
+        while True:
+            await tool.call({"a": 5, "b": 5})
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.contract("ADP-6")
 async def test_a_changed_definition_is_off_until_it_is_approved(
     notes: Notes, bring: Bring, store: SqliteStore, caplog: pytest.LogCaptureFixture
@@ -41,10 +49,7 @@ async def test_a_changed_definition_is_off_until_it_is_approved(
     await notes.kill()
     await notes.start("changed", "more")
     with pytest.raises(ToolRaised) as raised:
-        async with asyncio.timeout(10):
-            while True:  # until the loss of the old server is noticed, its connection is believed
-                await held["add"].call({"a": 5, "b": 5})
-                await asyncio.sleep(0.02)
+        await _called_again_and_again(held["add"])
     assert raised.value.code == "mcp_tool_changed"
     now = await bring(server)
     assert "add" not in now

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
+from typing import Any
 
 from a2a.helpers.proto_helpers import (
     new_data_part,
@@ -13,11 +14,11 @@ from a2a.helpers.proto_helpers import (
     new_text_part,
 )
 from a2a.server.agent_execution import AgentExecutor, RequestContext
-from a2a.server.events import EventQueue
+from a2a.server.events import Event, EventQueue
 from a2a.server.request_handlers import DefaultRequestHandler
 from a2a.server.routes import create_agent_card_routes, create_jsonrpc_routes
 from a2a.server.tasks import InMemoryTaskStore, TaskUpdater
-from a2a.types import AgentCapabilities, AgentCard, AgentInterface
+from a2a.types import AgentCapabilities, AgentCard, AgentInterface, Task, TaskArtifactUpdateEvent
 from starlette.applications import Starlette
 
 from tests.faces.serving import served
@@ -79,6 +80,10 @@ class Agents(AgentExecutor):
                 await asyncio.Event().wait()
             finally:
                 self.stopped.set()
+        elif word == "slowly":
+            await updater.add_artifact([new_text_part("one ")], artifact_id="a", append=False)
+            await updater.add_artifact([new_text_part("two")], artifact_id="a", append=True)
+            await asyncio.sleep(1)
         elif word == "replace":
             await updater.add_artifact([new_text_part("first words")], artifact_id="a")
             await updater.add_artifact([new_text_part("other words")], artifact_id="a")
@@ -103,6 +108,27 @@ class Agents(AgentExecutor):
         await TaskUpdater(event_queue, context.task_id, context.context_id).cancel()
 
 
+class _Handler(DefaultRequestHandler):
+    """Tells a new subscriber the last chunk of the task's state once more, which the SDK's own does now and then:
+    a chunk may be kept already while it is still on its way to subscribers.
+    """
+
+    async def on_subscribe_to_task(self, params: Any, context: Any) -> AsyncGenerator[Event]:
+        first = True
+        sdk: Any = super()
+        async with aclosing(sdk.on_subscribe_to_task(params, context)) as events:
+            async for event in events:
+                yield event
+                if first and isinstance(event, Task) and event.artifacts:
+                    yield TaskArtifactUpdateEvent(
+                        task_id=event.id,
+                        context_id=event.context_id,
+                        artifact=event.artifacts[-1],
+                        append=True,
+                    )
+                first = False
+
+
 @asynccontextmanager
 async def a2a_server(
     agents: Agents, *, streaming: bool = True, version: str = "1.0", elsewhere: str | None = None
@@ -116,7 +142,7 @@ async def a2a_server(
         default_input_modes=["text/plain"],
         default_output_modes=["text/plain"],
     )
-    handler = DefaultRequestHandler(agent_executor=agents, task_store=InMemoryTaskStore(), agent_card=card)
+    handler = _Handler(agent_executor=agents, task_store=InMemoryTaskStore(), agent_card=card)
     app = Starlette(
         routes=[
             *create_agent_card_routes(card),

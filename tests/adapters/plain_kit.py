@@ -63,9 +63,6 @@ class _Kit(AdapterKit):
     def adapter(self) -> PlainAdapter:
         return adapter
 
-    def texts_of(self, native: bytes) -> Sequence[str]:
-        raise NotImplementedError("plain functions have no messages of their own")
-
 
 class AsyncKit(_Kit):
     """The fixture agents as async functions and generators."""

@@ -133,8 +133,5 @@ class RemoteLandlineKit(AdapterKit):
     def idempotent(self, box: ToolBox, *, idempotent: bool) -> AgentSpec:
         return self._remote(self._kit.idempotent(box, idempotent=idempotent))
 
-    def context(self) -> AgentSpec:
-        raise NotImplementedError("a context is not sent to other servers")
-
     def texts_of(self, native: bytes) -> Sequence[str]:
         return [text for turn in msgspec.json.decode(native) for text in (turn["user"], turn["assistant"])]

@@ -221,12 +221,21 @@ async def test_a_failed_call_is_told_to_the_agent_and_the_run_goes_on(notes: Not
     assert again.output == output, "taken up again, it is told the same"
 
 
+async def _turned_off(brings: McpTools, server: Any) -> None:
+    """Wait until the loss of the server is noticed; until then its connection is believed."""
+    spec = AgentSpec(agent=plain_agent(), name="a", mcp=[server])
+    async with asyncio.timeout(10):
+        while "add" in [tool.name for tool in await brings(spec, LOCAL)]:  # noqa: ASYNC110 - nothing tells of it
+            await asyncio.sleep(0.02)
+
+
 @pytest.mark.contract("ADP-6")
 async def test_a_tool_that_was_turned_off_is_not_called(notes: Notes, bench: Bench) -> None:
     server = landline.mcp(notes.url)
     await bench.go(server, MemoryLine(), ("add", {"a": 1, "b": 2}))
     await notes.kill()
     await notes.start("changed")
+    await _turned_off(bench.brings, server)
     line = MemoryLine()
     if isinstance(bench.adapter, PlainAdapter):
         assert "at the moment" in str((await bench.go(server, line, ("add", {"a": 2, "b": 2}))).output)

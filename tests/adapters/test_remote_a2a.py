@@ -50,20 +50,6 @@ class Kit(AdapterKit):
         box.started, box.stopped = self._agents.started, self._agents.stopped
         return at(self._url)
 
-    def tools(self, box: ToolBox) -> AgentSpec:
-        raise NotImplementedError
-
-    approval = endless_tool = blocking_tool = tools
-
-    def failing(self, canary: str) -> AgentSpec:
-        raise NotImplementedError
-
-    def idempotent(self, box: ToolBox, *, idempotent: bool) -> AgentSpec:
-        raise NotImplementedError
-
-    def context(self) -> AgentSpec:
-        raise NotImplementedError
-
     def texts_of(self, native: bytes) -> Sequence[str]:
         return [text for turn in msgspec.json.decode(native) for text in (turn["user"], turn["assistant"])]
 
@@ -182,6 +168,23 @@ async def test_a_crash_goes_on_with_the_same_task_or_asks() -> None:
             assert finished.output.endswith("You said: hello")
             assert [text for _, text, _ in line.messages()] == [finished.output], f"crash before {crash_at}"
             assert agents.heard == ["hello"] * (2 if crash_at == 0 else 1)
+
+
+@pytest.mark.contract("ADP-4")
+async def test_a_chunk_is_said_once_though_the_server_would_tell_it_again_to_a_new_subscriber() -> None:
+    """A chunk that is in the task's state may still be on its way to subscribers."""
+    agents = Agents()
+    async with a2a_server(agents) as url:
+        line = MemoryLine()
+        line.die_before = TextDelta
+        with pytest.raises(Crashed):
+            await drive(bound("a2a"), line, turn_of(line, at(url), "slowly"))
+        line = line.resumed()
+        async with asyncio.timeout(5):
+            finished = await drive(bound("a2a"), line, turn_of(line, at(url), "slowly"))
+    check_grammar(line.events)
+    assert finished.output == "one two"
+    assert agents.heard == ["slowly"]
 
 
 @pytest.mark.contract("ADP-2", "EVT-8")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from base64 import b64decode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -126,25 +126,6 @@ class Kit(AdapterKit):
 
         self.watching.append(asyncio.get_running_loop().create_task(watch()))
         return spec
-
-    def tools(self, box: ToolBox) -> AgentSpec:
-        raise NotImplementedError
-
-    approval = endless_tool = blocking_tool = tools
-
-    def structured(self) -> AgentSpec:
-        raise NotImplementedError
-
-    context = structured
-
-    def failing(self, canary: str) -> AgentSpec:
-        raise NotImplementedError
-
-    def idempotent(self, box: ToolBox, *, idempotent: bool) -> AgentSpec:
-        raise NotImplementedError
-
-    def texts_of(self, native: bytes) -> Sequence[str]:
-        raise NotImplementedError
 
 
 class _Endpoint(AdapterConformance):

@@ -70,6 +70,9 @@ class World:
         self.started: list[StartRun] = []
         self.cancelled: list[str] = []
         self.following = 0
+        self.told: int | None = (
+            None  # how many events of a log readers get; the store may be ahead of the telling
+        )
         self.fail_follow: Exception | None = None
         self.bell = asyncio.Event()
 
@@ -219,7 +222,7 @@ class FakeRuns:
             cursor, asked = after, False
             while True:
                 bell = w.bell
-                batch = w.logs[run_id][cursor:]
+                batch = w.logs[run_id][cursor : w.told]
                 if batch:
                     cursor, asked = batch[-1].seq, batch[-1].type == "run.waiting"
                     yield batch
@@ -228,7 +231,7 @@ class FakeRuns:
                     continue
                 if w.fail_follow is not None:
                     raise w.fail_follow
-                if asked or not live or w.run_rows[run_id].status in TERMINAL:
+                if asked or not live or (w.run_rows[run_id].status in TERMINAL and w.told is None):
                     return
                 await bell.wait()
         finally:

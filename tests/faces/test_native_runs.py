@@ -169,6 +169,23 @@ async def test_every_cursor_gives_exactly_the_rest(client: httpx.AsyncClient) ->
     assert read_frames(both.text) == frames[3:]
 
 
+@pytest.mark.contract("EVT-4", "RUN-4")
+async def test_a_reader_waits_for_an_end_that_is_stored_and_not_yet_told(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    run = (await start(client)).json()
+    last = len(world.logs[run["id"]])
+    world.told = last - 1
+    back = asyncio.create_task(client.get(f"{RUNS}/{run['id']}/events", params={"after": last - 1}))
+    await world.until(lambda: world.following)
+    assert not back.done()
+    world.told = None
+    world.ring()
+    answer = await back
+    assert answer.status_code == 200
+    assert [frame.event for frame in read_frames(answer.text)] == ["run.completed"]
+
+
 @pytest.mark.contract("RUN-4")
 @pytest.mark.parametrize("cursor", ["x", "-1", "1.5", "1_0", " 1 2", "9" * 19, "1e3", "٣"])
 async def test_a_malformed_cursor_is_422(client: httpx.AsyncClient, cursor: str) -> None:

@@ -1,7 +1,7 @@
 """Haiku poets pass the suite that every adapter passes."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
 import haiku
@@ -125,15 +125,6 @@ class HaikuKit(AdapterKit):
 
         policies = {"pay": landline.tool(idempotent=idempotent)}
         return landline.agent(poet(write, pay=pay), name="idempotent", tools=policies)
-
-    def structured(self) -> AgentSpec:
-        raise NotImplementedError("not declared")
-
-    def context(self) -> AgentSpec:
-        raise NotImplementedError("not declared")
-
-    def texts_of(self, native: bytes) -> Sequence[str]:
-        raise NotImplementedError("not declared")
 
 
 class TestHaiku(AdapterConformance):

@@ -78,7 +78,7 @@ class _Brought(BaseTool):
     call: Callable[[Any], Awaitable[Any]]
 
     def _run(self, *_: Any, **__: Any) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # abstract in LangChain, which calls `_arun` in a graph that runs async
 
     async def _arun(self, /, **arguments: Any) -> str:
         result = await self.call(arguments)

@@ -59,7 +59,7 @@ class JournalModel(Model):
 
     async def get_response(self, *args: Any, **kwargs: Any) -> Any:
         """Refuse: a run on the line always streams."""
-        raise NotImplementedError
+        raise NotImplementedError  # abstract in the SDK, which asks a streamed run for `stream_response` only
 
     async def stream_response(  # noqa: PLR0913 - the framework's signature
         self,

@@ -251,16 +251,13 @@ class _TaskRun:
                 raise
 
     async def _follow(self) -> AsyncGenerator[News]:
-        """Yield the task as it is, and what it says from then on where the agent streams."""
+        """Yield the task as it is now.
+
+        Not a new subscription: it may tell once more what the task's state has already, and nothing says so.
+        """
         for tries in range(TRIES):
             try:
-                card = await self._found()
-                now = news_of(await self._call("get", {"id": self._task.id}))
-                yield now
-                if card.streaming and now.state in ("submitted", "working"):
-                    async with aclosing(self._stream("subscribe", {"id": self._task.id})) as heard:
-                        async for news in heard:
-                            yield news
+                yield news_of(await self._call("get", {"id": self._task.id}))
             except (httpx.HTTPError, LandlineError) as error:
                 code = broken(error).code
                 if code == "remote_unsupported":

@@ -16,7 +16,6 @@ _METHODS = {
     "stream": ("SendStreamingMessage", "message/stream"),
     "get": ("GetTask", "tasks/get"),
     "cancel": ("CancelTask", "tasks/cancel"),
-    "subscribe": ("SubscribeToTask", "tasks/resubscribe"),
 }
 _NO_TASK = -32001
 _UNSUPPORTED = (-32004, -32601)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from landline.backends.memory import MemoryStore
 from landline.model.agents import AgentInfo
 from landline.model.callers import LOCAL, Caller
 from landline.model.errors import Busy, Conflict, Gone, Invalid, NotFound, Unauthenticated, Unsupported
@@ -418,6 +419,7 @@ def native_ports(world: World, *, door: Door | None = None, **given: Any) -> Fac
     ports: dict[str, Any] = {
         "runs": runs,
         "watch": runs,
+        "documents": MemoryStore(),
         "threads": FakeThreads(world),
         "agents": FakeAgents(),
         "questions": FakeQuestions(world),

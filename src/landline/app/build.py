@@ -221,6 +221,7 @@ class Landline:
             files=core.files,
             door=self.door,
             watch=core.runs,
+            documents=self.store,
             health=Health(version=VERSION, ready=self.ready, sessions_active=lambda: len(core.driver)),
             context=self._context,
             fanout=core.fanout,

@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 
 from landline.model.callers import Caller
+from landline.ports.documents import Documents
 from landline.ports.routing import Fanout
 from landline.ports.runs import Agents, Files, Questions, Runs, Threads, Watch
 from landline.web.door import Door
@@ -20,7 +21,9 @@ ContextSource = Callable[[Request, Caller], Awaitable[Any]]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FacePorts:
-    """Everything a face needs. Without `health` or `fanout` there are no routes for it."""
+    """Everything a face needs. `documents` keeps what only its wire needs, such as ids that clients choose; collections of
+    a face begin with `face.` and its name. Without `health` or `fanout` there are no routes for it.
+    """
 
     runs: Runs
     threads: Threads
@@ -29,6 +32,7 @@ class FacePorts:
     files: Files
     door: Door
     watch: Watch
+    documents: Documents
     health: Health | None = None
     context: ContextSource | None = None
     fanout: Fanout | None = None

@@ -31,6 +31,7 @@ __all__ = [
     "respond",
     "root_of",
     "status_of",
+    "told",
     "too_large",
 ]
 
@@ -105,8 +106,12 @@ def problem_of(error: LandlineError, request_id: str) -> Problem:
     )
 
 
-def problem_body(error: Exception, request_id: str) -> tuple[bytes, int, dict[str, str]]:
-    """Return any exception as body, status and headers; one that is no domain error is logged and told as `internal`."""
+def told(error: Exception, request_id: str) -> tuple[Problem, dict[str, str]]:
+    """Return any exception as problem and headers, for faces to say in their own language.
+
+    One that is no domain error is logged and told as `internal`.
+    """
+    error = root_of(error)
     if isinstance(error, StarletteHTTPException):
         return _http_error(error, request_id)
     if isinstance(error, RequestValidationError):
@@ -121,19 +126,25 @@ def problem_body(error: Exception, request_id: str) -> tuple[bytes, int, dict[st
             detail="The server met an error it did not expect; it is in the log under this request id.",
             request_id=request_id,
         )
-        return msgspec.json.encode(problem), 500, {}
+        return problem, {}
     problem = problem_of(error, request_id)
     headers: dict[str, str] = {}
     if problem.status == 401:
         headers["www-authenticate"] = "Bearer"
     if error.retry_after_s is not None or problem.status == 503:
         headers["retry-after"] = str(error.retry_after_s or _RETRY_AFTER_S)
+    return problem, headers
+
+
+def problem_body(error: Exception, request_id: str) -> tuple[bytes, int, dict[str, str]]:
+    """Return any exception as body, status and headers."""
+    problem, headers = told(error, request_id)
     return msgspec.json.encode(problem), problem.status, headers
 
 
 def respond(error: Exception, connection: HTTPConnection) -> Response:
     """Return the response that tells `error`."""
-    body, status, headers = problem_body(root_of(error), request_id(connection.scope))
+    body, status, headers = problem_body(error, request_id(connection.scope))
     return Response(body, status, {**headers, "cache-control": "no-store"}, MEDIA_TYPE)
 
 
@@ -178,7 +189,7 @@ def _methods_of(app: FastAPI, request: Request) -> str:
     return ", ".join(sorted(found))
 
 
-def _http_error(error: StarletteHTTPException, request_id: str) -> tuple[bytes, int, dict[str, str]]:
+def _http_error(error: StarletteHTTPException, request_id: str) -> tuple[Problem, dict[str, str]]:
     status = error.status_code
     phrase = _TITLES.get(status) or HTTPStatus(status).phrase
     code = _CODES.get(status, phrase.lower().replace(" ", "_"))
@@ -193,7 +204,7 @@ def _http_error(error: StarletteHTTPException, request_id: str) -> tuple[bytes, 
         request_id=request_id,
     )
     headers: Mapping[str, str] = error.headers or {}
-    return msgspec.json.encode(problem), status, {name.lower(): value for name, value in headers.items()}
+    return problem, {name.lower(): value for name, value in headers.items()}
 
 
 def _validation_error(error: RequestValidationError) -> LandlineError:

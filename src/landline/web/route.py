@@ -1,4 +1,5 @@
-"""The one kind of HTTP route that faces have: it admits the caller, reads strictly, and tells every error as a problem.
+"""The one kind of HTTP route that faces have: it admits the caller, reads strictly, and tells every error in the face's
+language, which is a problem unless the face has its own.
 
 All of that sits in the route and not in an app, so that routes mounted into a host's app behave the same and the host's
 own routes do not change.
@@ -25,6 +26,7 @@ __all__ = [
     "Entry",
     "LandlineRoute",
     "StrictRequest",
+    "Tell",
     "add_routes",
     "assert_declared",
     "lists",
@@ -33,6 +35,9 @@ __all__ = [
     "scopes_of",
     "takes_uploads",
 ]
+
+Tell = Callable[[Exception, Request], Response]
+"""Returns the response that tells an error, whatever it is; never raises (see `problems.told`)."""
 
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
@@ -105,6 +110,7 @@ class LandlineRoute(APIRoute):
     """See the module. Faces use it through `bound`, which gives it the door."""
 
     door: ClassVar[Door]
+    tell: ClassVar[Tell]
 
     def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
         scopes = scopes_of(endpoint)
@@ -114,14 +120,16 @@ class LandlineRoute(APIRoute):
         super().__init__(path, endpoint, **options)
 
     @classmethod
-    def bound(cls, door: Door) -> type["LandlineRoute"]:
-        """Return the route class for one door."""
-        return cast("type[LandlineRoute]", type("LandlineRoute", (cls,), {"door": door}))
+    def bound(cls, door: Door, *, tell: Tell = respond) -> type["LandlineRoute"]:
+        """Return the route class for one door; `tell` is the face's own error language, a problem unless it has one."""
+        return cast(
+            "type[LandlineRoute]", type("LandlineRoute", (cls,), {"door": door, "tell": staticmethod(tell)})
+        )
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         """Wrap the handler: admit first, then read, and tell what went wrong."""
         handle = cast("Callable[[Request], Awaitable[Response]]", super().get_route_handler())
-        door, scopes = self.door, self.scopes
+        door, scopes, tell = self.door, self.scopes, type(self).tell
         reads_json = self.body_field is not None
         prefixes: tuple[str, ...] | None = getattr(self.endpoint, "__landline_lists__", None)
         filters = frozenset(parameter.alias for parameter in self.dependant.query_params)
@@ -144,8 +152,8 @@ class LandlineRoute(APIRoute):
                 return await handle(strict)
             except ClientDisconnect:
                 return Response(status_code=499)  # nobody is there to read it, and nothing is wrong here
-            except Exception as error:  # noqa: BLE001 - this is where every error becomes a problem
-                response = respond(error, request)
+            except Exception as error:  # noqa: BLE001 - this is where every error becomes an answer
+                response = tell(error, request)
                 response.headers["x-request-id"] = request_id(request.scope)
                 return response
 

@@ -201,6 +201,7 @@ async def test_a_database_of_the_first_schema_is_migrated_with_its_runs(tmp_path
     await store.close()
     with sqlite3.connect(path) as connection:
         connection.execute("ALTER TABLE runs DROP COLUMN routed_to")
+        connection.execute("ALTER TABLE runs DROP COLUMN carried")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
     connection.close()
     store = SqliteStore(path)

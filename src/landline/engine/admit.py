@@ -6,6 +6,7 @@ is asked, then the store accepts (ownership of the thread, idempotency, busy pol
 
 from collections.abc import Callable, Sequence
 
+from landline.engine.carried import check_carried
 from landline.engine.registry import Registry
 from landline.engine.route import Routing
 from landline.model.agents import AgentInfo
@@ -48,6 +49,8 @@ class Admission:
         agent = routed_to or await self._agent(caller, request)
         spec, _, info = self._registry.runnable(caller, agent)
         check_abilities(request, spec, info)
+        if request.carried is not None:
+            check_carried(request.carried, info, on_thread=request.thread_id is not None)
         await self._check_input(caller, request)
         return self._accept(request, agent, routed_to)
 
@@ -123,6 +126,7 @@ class Admission:
             needs_context=request.has_context,
             routed_to=routed_to,
             idempotency=request.idempotency,
+            carried=request.carried,
         )
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from landline.engine.carried import client_tool_names, history_of, tools_of
 from landline.engine.deadlines import watch
 from landline.engine.fold import Fold
 from landline.engine.history import History
@@ -330,6 +331,7 @@ class Driver:
             store=self._store,
             clock=self._clock,
             tasks=self._tasks,
+            client_tools=client_tool_names(claim),
         )
 
     async def _stored(self, claim: Claim) -> list[Stamped]:
@@ -357,7 +359,8 @@ class Driver:
         if spec.make is not None:
             made = spec.make(context)
             agent = await made if inspect.isawaitable(made) else made
-        tools = await self.bring(spec, claim.caller) if spec.mcp and self.bring else ()
+        tools = list(await self.bring(spec, claim.caller)) if spec.mcp and self.bring else []
+        tools += tools_of(claim.carried, tools) if claim.carried else []
         return Turn(
             run_id=claim.run.id,
             thread_id=claim.run.thread_id,
@@ -365,12 +368,13 @@ class Driver:
             spec=spec.with_policies(tools) if tools else spec,
             agent=agent,
             input=given,
-            history=history,
+            history=[*history_of(claim), *history],
             context=context,
             settings=claim.settings,
             attempt=claim.run.attempt,
             line=segment.line,
             tools=tools,
+            output_schema=claim.carried.output_schema if claim.carried else None,
         )
 
     async def _context(self, claim: Claim, spec: AgentSpec) -> Any:

@@ -8,11 +8,14 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
 
+from landline.engine.carried import agreed, handed_over
 from landline.engine.log import RunLog
 from landline.engine.loop import Tasks
 from landline.model.callers import Caller
@@ -55,6 +58,7 @@ class RunLine:
         store: Store,
         clock: Clock,
         tasks: Tasks,
+        client_tools: frozenset[str] = frozenset(),
     ) -> None:
         self.last_activity = clock.steady()
         self.stopping = False
@@ -62,7 +66,8 @@ class RunLine:
         self.open_questions: list[Question] = []
         self.unstoppable: set[str] = set()
         self._run_log, self._fold, self._clock = run_log, run_log.fold, clock
-        self._records, self._answers = dict(records), answers
+        self._records, self._client_tools = dict(records), client_tools
+        self._answers = {key: agreed(settled, client_tools) for key, settled in answers.items()}
         self._caller, self._files, self._store, self._tasks = caller, files, store, tasks
         self._inherited = {call_id for call_id, tool in run_log.fold.tools.items() if not tool.done}
         self.taken = taken_of(records)
@@ -93,6 +98,8 @@ class RunLine:
         failure: Callable[[Exception], tuple[str, str] | None] | None = None,
     ) -> Any:
         """Run a tool once over all crashes; see the port."""
+        if call.name in self._client_tools:
+            call, run = replace(call, idempotent=True), partial(self._client_result, call.call_id)
         state = self._fold.tools.get(call.call_id)
         if state is not None and state.done:
             if state.error is not None:
@@ -136,6 +143,13 @@ class RunLine:
         await self._run_log.durable()
         return result
 
+    async def _client_result(self, call_id: str) -> Any:
+        """Return what the client gave as the result of a call it carried out."""
+        (value,) = [
+            settled.answer.value for settled in self._answers.values() if settled.question.call_id == call_id
+        ]
+        return value
+
     async def _allow_again(self, call: ToolCall) -> None:
         """Use an approval up, on disk, before the call runs again. Raises OutcomeUnknown without one."""
         answer = self.answer_to(self.unknown_key(call.call_id))
@@ -154,6 +168,7 @@ class RunLine:
 
     async def ask(self, *asks: Ask) -> list[Answer]:
         """Return all answers, or ask what is not asked yet and end the segment."""
+        asks = tuple(handed_over(ask, self._client_tools) for ask in asks)
         settled = [self._answers.get(ask.key) for ask in asks]
         if all(answer is not None for answer in settled):
             return [answer.answer for answer in settled if answer is not None]

@@ -70,7 +70,12 @@ class Steering:
                 code="steer_other_agent",
             )
         check_abilities(request, spec, info)
-        own = {"settings": request.settings, "metadata": request.metadata, "deadline_s": request.deadline_s}
+        own = {
+            "settings": request.settings,
+            "metadata": request.metadata,
+            "deadline_s": request.deadline_s,
+            "carried": request.carried,
+        }
         told = [name for name, value in own.items() if value] + ["parent_id"] * (
             request.parent_id is not None
         )

@@ -10,7 +10,8 @@ __all__ = ["AgentInfo", "Capability", "LoadError", "ToolInfo"]
 Capability = str
 """What an adapter can do for an agent, by name: `streaming`, `reasoning`, `tools`, `approvals`, `structured_output`,
 `partial_output`, `native_history`, `context`, `settings`, `cancel`, `tool_resume`, `files`, `images`, `steer`,
-`handoffs`, `ask`, `mcp`. What is not listed is refused with 422."""
+`handoffs`, `ask`, `mcp`, `client_tools` (tools that the client carries out), `output_schema` (an answer that fits the
+client's schema), `carried_history` (a history that the client carries). What is not listed is refused with 422."""
 
 
 class ToolInfo(msgspec.Struct, frozen=True, kw_only=True):

@@ -63,13 +63,18 @@ class ToolPolicy:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BroughtTool:
-    """A tool that Landline brings to a run; see the module's recipe. `call` takes the arguments as an object."""
+    """A tool that Landline brings to a run; see the module's recipe. `call` takes the arguments as an object.
+
+    A `client` tool is carried out by the client. To the adapter it is a tool that needs approval: what it asks under the
+    call's id is told to the client as a call, and `Line.tool` gives the client's result instead of running anything.
+    """
 
     name: str
     description: str | None
     parameters: Mapping[str, Any]
     policy: ToolPolicy
     call: Callable[[Mapping[str, Any]], Awaitable[Any]] = field(repr=False)
+    client: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -254,7 +259,11 @@ class Line(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Turn:
-    """One segment of a run: the same turn is given again after an answer or a crash."""
+    """One segment of a run: the same turn is given again after an answer or a crash.
+
+    `output_schema` is a JSON schema the client wants the answer to fit, given to adapters with the capability of that
+    name: the agent's own type of answer gives way to it, and `Finished.output` is an object that fits.
+    """
 
     run_id: str
     thread_id: str
@@ -268,6 +277,7 @@ class Turn:
     attempt: int
     line: Line
     tools: Sequence[BroughtTool] = ()
+    output_schema: Mapping[str, Any] | None = None
 
 
 class BringsTools(Protocol):

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from landline.model.agents import AgentInfo
 from landline.model.callers import Caller
+from landline.model.carried import Carried
 from landline.model.events import Stamped
 from landline.model.files import FileInfo
 from landline.model.messages import Message, Part
@@ -45,6 +46,7 @@ class StartRun:
     `input` None with a `parent_id` answers again below that message (regenerate); with an input it is a sibling
     branch (edit). `parent_id` None is the thread's head, "" its root: an edit of the first message. `context` is a
     value, or a `HeldContext`, for the first segment, never stored; `deadline_s` counts running time only.
+    `carried` is what the client brings along, nothing of it into the thread.
     """
 
     input: Sequence[Part] | None
@@ -59,6 +61,7 @@ class StartRun:
     has_context: bool = False
     deadline_s: float | None = None
     idempotency: IdempotencyKey | None = None
+    carried: Carried | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from landline.model.callers import Caller
+from landline.model.carried import Carried
 from landline.model.errors import ErrorInfo
 from landline.model.events import Stamped
 from landline.model.files import FileInfo
@@ -148,6 +149,7 @@ class AcceptRun:
     needs_context: bool = False
     routed_to: str | None = None
     idempotency: IdempotencyKey | None = None
+    carried: Carried | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,6 +169,7 @@ class Claim:
     needs_context: bool
     cancel_by: str | None
     attempts_without_progress: int
+    carried: Carried | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -18,7 +18,7 @@ class ScriptAdapter:
 
     framework = "script"
     capabilities: frozenset[Capability] = frozenset(
-        {"streaming", "tools", "ask", "cancel", "files", "images"}
+        {"streaming", "tools", "ask", "cancel", "files", "images", "client_tools", "carried_history"}
     )
 
     def __init__(self, *, partial_text: Literal["drop", "continue"] = "drop") -> None:

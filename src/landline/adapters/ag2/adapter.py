@@ -33,6 +33,8 @@ CAPABILITIES: frozenset[Capability] = frozenset(
         "files",
         "images",
         "mcp",
+        "client_tools",
+        "carried_history",
     }
 )
 

@@ -31,6 +31,8 @@ CAPABILITIES: frozenset[Capability] = frozenset(
         "files",
         "images",
         "mcp",
+        "client_tools",
+        "carried_history",
     }
 )
 

@@ -38,6 +38,8 @@ CAPABILITIES: frozenset[Capability] = frozenset(
         "images",
         "handoffs",
         "mcp",
+        "client_tools",
+        "carried_history",
     }
 )
 

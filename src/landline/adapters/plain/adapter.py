@@ -33,7 +33,7 @@ _WITHOUT_RUN: frozenset[Capability] = frozenset(
     {"streaming", "structured_output", "partial_output", "cancel"}
 )
 _WITH_RUN: frozenset[Capability] = _WITHOUT_RUN | {
-    "ask", "approvals", "context", "files", "images", "mcp", "reasoning", "settings", "steer", "tool_resume",
+    "ask", "approvals", "context", "files", "images", "mcp", "client_tools", "carried_history", "reasoning", "settings", "steer", "tool_resume",
     "tools",
 }  # fmt: skip
 _SETTINGS = ("max_tokens", "model", "temperature")

@@ -33,6 +33,8 @@ CAPABILITIES: frozenset[Capability] = frozenset(
         "images",
         "steer",
         "mcp",
+        "client_tools",
+        "carried_history",
     }
 )
 

@@ -137,6 +137,7 @@ def claim(row: RunRow) -> Claim:
         needs_context=row.new.needs_context,
         cancel_by=row.cancel_by,
         attempts_without_progress=row.attempts_without_progress,
+        carried=row.new.carried,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Any, Protocol
 import msgspec
 
 from landline.model.callers import Caller
+from landline.model.carried import Carried
 from landline.model.errors import ErrorInfo
 from landline.model.files import FileInfo
 from landline.model.messages import Native, Part
@@ -18,6 +19,7 @@ __all__ = [
     "Row",
     "claim_of",
     "decode_answer",
+    "decode_carried",
     "decode_input",
     "decode_metadata",
     "decode_native",
@@ -51,6 +53,7 @@ decode_answer = msgspec.json.Decoder(Answer).decode
 decode_parts = msgspec.json.Decoder(list[Part]).decode
 decode_native = msgspec.json.Decoder(Native).decode
 decode_metadata = msgspec.json.Decoder(dict[str, Any]).decode
+decode_carried = msgspec.json.Decoder(Carried).decode
 decode_input = msgspec.json.Decoder(NewMessage).decode
 
 json = _encoder.encode
@@ -123,6 +126,7 @@ def claim_of(row: Row) -> Claim:
         needs_context=bool(row["needs_context"]),
         cancel_by=row["cancel_by"],
         attempts_without_progress=row["attempts_without_progress"],
+        carried=None if row["carried"] is None else decode_carried(row["carried"]),
     )
 
 

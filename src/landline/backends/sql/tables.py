@@ -111,6 +111,7 @@ runs = sa.Table(
     sa.Column("needs_context", sa.Boolean, nullable=False),
     sa.Column("cancel_by", sa.Text),
     sa.Column("routed_to", sa.Text),
+    sa.Column("carried", sa.LargeBinary),
     sa.Index("runs_by_owner", "tenant", "user_id", "id"),
     sa.Index("runs_by_thread", "thread_id", "id"),
     # One active run per thread, whatever the code above believes (REL-5).

@@ -108,6 +108,7 @@ def _insert(
         "settings": json(new.settings),
         "deadline_s": new.deadline_s,
         "routed_to": new.routed_to,
+        "carried": optional_json(new.carried),
     }
     connection.execute(sql.INSERT, row)
     parts = new.message.parts if new.message else ()
@@ -143,6 +144,7 @@ def _insert(
         needs_context=new.needs_context,
         cancel_by=None,
         attempts_without_progress=0,
+        carried=new.carried,
     )
     return Accepted(run=run, claim=claim, events=(event,))
 

@@ -1,4 +1,4 @@
--- What the migrations up to 0001 leave on SQLite, as text; see schema.py. A test holds the two equal.
+-- What the migrations up to 0003 leave on SQLite, as text; see schema.py. A test holds the two equal.
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -142,6 +142,7 @@ CREATE TABLE runs (
     needs_context BOOLEAN NOT NULL,
     cancel_by TEXT,
     routed_to TEXT,
+    carried BLOB,
     PRIMARY KEY (n),
     FOREIGN KEY(thread_id) REFERENCES threads (id) ON DELETE CASCADE,
     UNIQUE (id)

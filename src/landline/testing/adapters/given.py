@@ -6,7 +6,15 @@ from typing import Any
 
 import pytest
 
-from landline.model.events import Event, InputReceived, QuestionAsked, ToolCalled, ToolCompleted, ToolFailed
+from landline.model.events import (
+    Event,
+    InputReceived,
+    MessageCompleted,
+    QuestionAsked,
+    ToolCalled,
+    ToolCompleted,
+    ToolFailed,
+)
 from landline.ports.adapter import AgentSpec, BroughtTool, Finished, ToolPolicy, ToolRaised
 from landline.testing.adapters.grammar import check_grammar
 from landline.testing.adapters.steps import BOUND_S, Steps, results_of
@@ -40,15 +48,16 @@ def _dies_after_the_call(line: MemoryLine, event: Event) -> None:
 class _Greeter:
     """The brought tool `greet`; notes what it is called with."""
 
-    def __init__(self, *, fails: bool = False, approval: bool = False) -> None:
+    def __init__(self, *, fails: bool = False, approval: bool = False, client: bool = False) -> None:
         self.calls: list[Mapping[str, Any]] = []
         self._fails = fails
         self.tool = BroughtTool(
             name="greet",
             description="Greets somebody.",
             parameters={"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]},
-            policy=ToolPolicy(approval=approval),
+            policy=ToolPolicy(approval=approval or client),
             call=self._greet,
+            client=client,
         )
 
     async def _greet(self, arguments: Mapping[str, Any]) -> Any:
@@ -134,6 +143,39 @@ class GivenTests(Steps):
         check_grammar(line.events)
         assert len(greeter.calls) == int(approve)
         assert ("Hello, Ada." if approve else "not now") in finished.output
+
+    @pytest.mark.contract("FACE-6", "FACE-7", "FACE-8")
+    async def test_a_tool_of_the_client_is_told_to_it_and_ends_with_its_result(self) -> None:
+        self.need("client_tools")
+        greeter, spec = _Greeter(client=True), self.kit.brought()
+        assert "client_tools" in self.kit.adapter.describe(spec).capabilities
+        line = await self.until_suspended(spec, tools=[greeter.tool])
+        (asked,) = line.of(QuestionAsked)
+        assert (asked.kind, asked.tool, asked.arguments) == ("input", "greet", {"name": "Ada"})
+        assert asked.call_id
+        line.answer(next(iter(line.questions)), value="Good day, Ada.")
+        line, finished = await self.resume(spec, line, tools=[greeter.tool])
+        check_grammar(line.events)
+        assert greeter.calls == [], "only the client carries it out"
+        (called,), (ended,) = line.of(ToolCalled), line.of(ToolCompleted)
+        assert called.call_id == ended.call_id == asked.call_id
+        assert ended.result == "Good day, Ada."
+        assert "Good day, Ada." in finished.output
+
+    @pytest.mark.contract("ADP-4", "FACE-7")
+    async def test_a_result_of_the_client_is_not_asked_for_again_after_a_crash(self) -> None:
+        self.need("client_tools")
+        greeter, spec = _Greeter(client=True), self.kit.brought()
+        waiting = await self.until_suspended(spec, tools=[greeter.tool])
+        waiting.answer(next(iter(waiting.questions)), value="Good day, Ada.")
+        for struck in (ToolCompleted, MessageCompleted):
+            line = waiting.resumed()
+            line.die_before = struck
+            with pytest.raises(Crashed):
+                await self._drive(spec, line, greeter)
+            line, finished = await self._drive(spec, self._taken_up(line), greeter)
+            assert len(line.of(QuestionAsked)) == len(line.of(ToolCompleted)) == 1
+            assert "Good day, Ada." in finished.output
 
     async def _drive(
         self, spec: AgentSpec, line: MemoryLine, greeter: _Greeter | None = None

@@ -118,6 +118,17 @@ class SpeechTests(Steps):
         _, finished = await self.run(self.kit.echo(), "c", history=history)
         assert finished.output == "Before: a. Before: b. You said: c"
 
+    @pytest.mark.contract("FACE-6", "TRU-19")
+    async def test_a_history_that_the_client_carries_is_heard(self) -> None:
+        self.need("carried_history")
+        history = [
+            _row("carried-0", "user", [TextPart(text="a")], run_id=None),
+            _row("carried-1", "assistant", [TextPart(text="You said: a")], run_id=None),
+            _row("carried-2", "user", [TextPart(text="b")], run_id=None),
+        ]
+        _, finished = await self.run(self.kit.echo(), "c", history=history)
+        assert finished.output == "Before: a. Before: b. You said: c"
+
     @pytest.mark.contract("AGT-2")
     async def test_an_agent_is_described_without_being_run(self) -> None:
         info = self.kit.adapter.describe(self.kit.echo())
@@ -129,7 +140,7 @@ class SpeechTests(Steps):
             assert {tool.name: tool.approval for tool in described.tools} == {"look": False, "delete": True}
 
 
-def _row(id_: str, role: Any, parts: list[Part], *, run_id: str = "run-0", **more: Any) -> Message:
+def _row(id_: str, role: Any, parts: list[Part], *, run_id: str | None = "run-0", **more: Any) -> Message:
     return Message(
         id=id_,
         thread_id="thread-1",

@@ -3,12 +3,21 @@
 import pytest
 
 from landline.model.callers import SYSTEM
+from landline.model.carried import Carried, CarriedMessage, ClientTool
 from landline.model.events import ToolCalled
+from landline.model.messages import TextPart
 from landline.model.runs import Answer
 from landline.ports.store import Store
 from landline.testing.stores.kit import ALICE, OWNER, Pen, ask, moment, new_thread, start
 
 __all__ = ["TakeoverPromises"]
+
+
+CARRIED = Carried(
+    tools=(ClientTool(name="look", parameters={"type": "object"}),),
+    output_schema={"type": "string"},
+    history=(CarriedMessage(role="user", parts=(TextPart(text="before"),)),),
+)
 
 
 class TakeoverPromises:
@@ -17,7 +26,7 @@ class TakeoverPromises:
     @pytest.mark.contract("REL-3", "REL-2")
     async def test_a_lost_run_is_claimed_once_and_its_old_owner_fenced(self, store: Store) -> None:
         accepted = await start(
-            store, (await new_thread(store)).id, "hi", settings={"a": 1}, needs_context=True
+            store, (await new_thread(store)).id, "hi", settings={"a": 1}, needs_context=True, carried=CARRIED
         )
         assert accepted.claim
         old = Pen(store, accepted.claim)
@@ -27,6 +36,7 @@ class TakeoverPromises:
         assert (claim.epoch, claim.last_seq, claim.run.attempt) == (2, 2, 2)
         assert (claim.attempts_without_progress, claim.cancel_by, claim.needs_context) == (1, None, True)
         assert (claim.caller.tenant, claim.caller.user, claim.caller.system) == ("acme", "alice", False)
+        assert claim.carried == accepted.claim.carried == CARRIED
         assert (claim.settings, claim.input_message_id) == ({"a": 1}, accepted.claim.input_message_id)
         assert (await old.stream("zombie")).fenced
         assert await store.recover(SYSTEM, owner="worker-2", at=moment(9)) == []

@@ -1,0 +1,1 @@
+"""The OpenAI face: Chat Completions, models, Responses and conversations under `/v1` (FACE-6, FACE-7)."""

@@ -1,18 +1,23 @@
-"""Who sent this request: the credential in its headers, and what the caller may do (TRU-1, TRU-5, TRU-6)."""
+"""Who sent this request: the credential in its headers, what the caller may do (TRU-1, TRU-5, TRU-6), and the host app's own
+context for it (AGT-6).
+"""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Final, cast
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
-from starlette.requests import HTTPConnection
+from starlette.requests import HTTPConnection, Request
 
 from landline.model.callers import Caller
-from landline.model.errors import Forbidden, Invalid, Unauthenticated
+from landline.model.errors import Forbidden, Invalid, Unauthenticated, Unsupported
 from landline.ports.authenticator import Authenticator
+from landline.ports.runs import StartRun
+from landline.web.face import FacePorts
 
-__all__ = ["CallerOf", "admit", "check_scopes", "credential_of"]
+__all__ = ["CallerOf", "admit", "check_scopes", "credential_of", "with_context"]
 
 _KEY_NAMES: Final = frozenset(
     {"api_key", "apikey", "api-key", "x-api-key", "access_token", "token", "authorization", "key"}
@@ -122,3 +127,18 @@ async def _caller(
 
 CallerOf = Annotated[Caller, Depends(_caller)]
 """The caller, in a handler's signature."""
+
+
+async def with_context(ports: FacePorts, caller: Caller, request: Request, wanted: StartRun) -> StartRun:
+    """Return the run that a body asked for, with the host's context where the server has one (AGT-6).
+
+    Every door calls it, last before `Runs.start`, which closes the context when it refuses.
+
+    Raises:
+        LandlineError: The body brings a context of its own, or the host's dependency refused.
+    """
+    if ports.context is None:
+        return wanted
+    if wanted.has_context:
+        raise Unsupported("The server gives the run its context; a request may not.")
+    return replace(wanted, context=await ports.context(request, caller), has_context=True)

@@ -11,14 +11,14 @@ from starlette.responses import Response
 
 from landline.faces.native import decode, documents, encode
 from landline.faces.native.params import IdempotencyParam
-from landline.faces.native.turn import PREFIX, to_the_end, with_context
+from landline.faces.native.turn import PREFIX, to_the_end
 from landline.faces.native.wire import FanoutBody
 from landline.model.callers import Caller
 from landline.model.errors import ErrorInfo, LandlineError
 from landline.model.runs import Run
 from landline.ports.routing import Fanout
 from landline.ports.runs import HeldContext, Started, StartRun
-from landline.web.caller import CallerOf
+from landline.web.caller import CallerOf, with_context
 from landline.web.face import FacePorts
 from landline.web.route import Entry, requires
 from landline.web.waiting import until_gone

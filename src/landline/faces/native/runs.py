@@ -9,14 +9,14 @@ from starlette.responses import Response
 
 from landline.faces.native import decode, documents, encode
 from landline.faces.native.params import AfterParam, IdempotencyParam, IdParam, LastEventId
-from landline.faces.native.turn import PREFIX, follow_stream, respond_to_start, with_context
+from landline.faces.native.turn import PREFIX, follow_stream, respond_to_start
 from landline.faces.native.wire import AnswersBody, StartBody, StartOnThreadBody
 from landline.model.callers import Caller
 from landline.model.errors import Gone
 from landline.model.runs import TERMINAL, Status
 from landline.model.times import iso, parse_iso
 from landline.ports.store import RunQuery
-from landline.web.caller import CallerOf
+from landline.web.caller import CallerOf, with_context
 from landline.web.face import FacePorts
 from landline.web.paging import DEFAULT_LIMIT, CursorParam, LimitParam
 from landline.web.route import Entry, lists, requires

@@ -10,7 +10,6 @@ from pydantic import Field, TypeAdapter, ValidationError
 from starlette.requests import Request
 
 from landline.faces.native import decode
-from landline.faces.native.turn import with_context
 from landline.faces.native.wire import AnswersBody, Body, Id, RunFields, Text, Title
 from landline.model.errors import Conflict, Invalid, LandlineError, NotFound
 from landline.model.events import encode
@@ -18,7 +17,7 @@ from landline.model.messages import TextPart
 from landline.model.runs import TERMINAL
 from landline.ports.runs import Started, StartRun
 from landline.web import strict_json
-from landline.web.caller import check_scopes
+from landline.web.caller import check_scopes, with_context
 from landline.web.face import FacePorts
 from landline.web.faults import faults_of
 from landline.web.websocket import Socket

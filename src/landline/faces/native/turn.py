@@ -6,7 +6,6 @@ the run was started with `on_disconnect: cancel`.
 
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Literal, cast
 
 from starlette.requests import Request
@@ -14,15 +13,14 @@ from starlette.responses import Response
 
 from landline.faces.native.encode import json_response
 from landline.model.callers import Caller
-from landline.model.errors import Unsupported
 from landline.model.events import Stamped
 from landline.model.runs import OnDisconnect
-from landline.ports.runs import Started, StartRun
+from landline.ports.runs import Started
 from landline.web.face import FacePorts
 from landline.web.sse import EventStream, frames
 from landline.web.waiting import until_gone
 
-__all__ = ["PREFIX", "follow_stream", "location", "respond_to_start", "to_the_end", "with_context"]
+__all__ = ["PREFIX", "follow_stream", "location", "respond_to_start", "to_the_end"]
 
 PREFIX = "/api/v1"
 
@@ -31,21 +29,6 @@ def location(request: Request, path: str) -> str:
     """Return where `path` lives, below whatever the routes were mounted under; never from the Host header."""
     before, _, _ = str(request.scope["path"]).partition(PREFIX + "/")
     return f"{before}{PREFIX}{path}"
-
-
-async def with_context(ports: FacePorts, caller: Caller, request: Request, wanted: StartRun) -> StartRun:
-    """Return the run that a body asked for, with the host's context where the server has one (AGT-6).
-
-    Every door calls it, last before `Runs.start`, which closes the context when it refuses.
-
-    Raises:
-        LandlineError: The body brings a context of its own, or the host's dependency refused.
-    """
-    if ports.context is None:
-        return wanted
-    if wanted.has_context:
-        raise Unsupported("The server gives the run its context; a request may not.")
-    return replace(wanted, context=await ports.context(request, caller), has_context=True)
 
 
 async def respond_to_start(

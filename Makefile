@@ -123,6 +123,10 @@ $(BROWSER_READY): $(READY) tests/browser/requirements.lock
 browser: $(BROWSER_READY) ## drive /simple and /docs in a real browser (needs a Chromium on PATH)
 	PYTHONPATH=$(BROWSER) $(BIN)/python -m pytest -n 0 -m browser tests/browser $(ARGS)
 
+.PHONY: clients
+clients: $(READY) ## drive every wire with its own Node client (needs node and npm; ARGS names wires)
+	$(BIN)/python -m tests.clients.run $(ARGS)
+
 .PHONY: slow
 slow: $(READY) ## the long end-to-end tests: 2,000 cancels, 10,000 hostile requests, stalled readers, schemathesis
 	$(BIN)/python -m pytest -n 0 -m slow --timeout 900 tests/e2e $(ARGS)

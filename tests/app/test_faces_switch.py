@@ -2,9 +2,12 @@
 
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
+
+from landline.app.settings import load_settings
 
 SCRIPT = """
 import sys
@@ -25,3 +28,11 @@ def loaded(folder: Path, faces: str) -> str:
 def test_a_face_is_imported_only_when_it_is_switched_on(tmp_path: Path) -> None:
     assert loaded(tmp_path, "").strip() == "[]"
     assert "landline.faces.native" in loaded(tmp_path, "native")
+    assert "landline.faces.openai" not in loaded(tmp_path, "native")
+
+
+@pytest.mark.contract("FACE-14")
+def test_all_is_every_installed_face_the_native_one_first() -> None:
+    faces = load_settings(faces="all").faces
+    assert faces[0] == "native"
+    assert set(faces) == set(entry_points(group="landline.faces").names)

@@ -69,7 +69,9 @@ class Settings(BaseSettings):
     )
     redis_url: str | None = Field(None, description="Planned; must be empty")
     agents: Words = Field((), description="Targets to serve: path.py, path.py:attr, module or module:attr")
-    faces: Words = Field(("native",), description="The client protocols that are switched on")
+    faces: Words = Field(
+        ("native",), description="The client protocols that are switched on; `all` for every one installed"
+    )
     open: bool | None = Field(
         None,
         description="Whether callers without a key are the local user; default: on loopback until a key is made",
@@ -165,6 +167,8 @@ class Settings(BaseSettings):
         from importlib.metadata import entry_points
 
         built = sorted(entry_points(group="landline.faces").names)
+        if names == ("all",):
+            return ("native", *(name for name in built if name != "native"))
         for name in names:
             if name not in built:
                 how = read.nearest(name, built) or "use one of: " + ", ".join(built)

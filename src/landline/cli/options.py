@@ -25,6 +25,12 @@ Workers = Annotated[int | None, typer.Option("--workers", help="Processes; more 
 Grace = Annotated[
     float | None, typer.Option("--grace", help="Seconds that running runs get on SIGTERM (default 20).")
 ]
+Faces = Annotated[
+    str | None,
+    typer.Option(
+        "--faces", help="Client protocols to switch on: names with commas, or all (default native)."
+    ),
+]
 LogLevel = Annotated[str | None, typer.Option("--log-level", help="debug, info, warning or error.")]
 Open = Annotated[
     bool | None,

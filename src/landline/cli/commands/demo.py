@@ -10,12 +10,13 @@ app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
 
 @app.command()
-def demo(
+def demo(  # noqa: PLR0913 - one argument is one option
     host: o.Host = None,
     port: o.Port = None,
     data: o.Data = None,
     workers: o.Workers = None,
     grace: o.Grace = None,
+    faces: o.Faces = None,
     log_level: o.LogLevel = None,
 ) -> None:
     """Serve the built-in demo agents: notes, bank_support and student_teacher.
@@ -24,6 +25,7 @@ def demo(
     the environment they use the real one.
     """
     options = {
-        "host": host, "port": port, "data": data, "workers": workers, "grace_s": grace, "log_level": log_level,
+        "host": host, "port": port, "data": data, "workers": workers, "grace_s": grace, "faces": faces,
+        "log_level": log_level,
     }  # fmt: skip
     raise typer.Exit(serve_targets([DEMO], options))

@@ -23,12 +23,15 @@ def dev(  # noqa: PLR0913 - one argument is one option
     port: o.Port = None,
     data: o.Data = None,
     grace: o.Grace = None,
+    faces: o.Faces = None,
     log_level: o.LogLevel = None,
     browser: Annotated[bool, typer.Option(help="Open the browser when the server is ready.")] = True,
     reload: Annotated[bool, typer.Option(help="Start again when a file changes.")] = True,
 ) -> None:
     """Serve agents, reload on changes, open the browser."""
-    options = {"host": host, "port": port, "data": data, "grace_s": grace, "log_level": log_level}
+    options = {
+        "host": host, "port": port, "data": data, "grace_s": grace, "faces": faces, "log_level": log_level,
+    }  # fmt: skip
     settings = settings_of(options)
     if settings.sources()["grace_s"] == "default":
         options["grace_s"] = (

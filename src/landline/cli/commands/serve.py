@@ -23,6 +23,7 @@ def serve(  # noqa: PLR0913 - one argument is one option
     workers: o.Workers = None,
     grace: o.Grace = None,
     open_: o.Open = None,
+    faces: o.Faces = None,
     log_level: o.LogLevel = None,
     reload: Annotated[
         bool | None, typer.Option("--reload/--no-reload", help="Start again on changes.")
@@ -41,6 +42,7 @@ def serve(  # noqa: PLR0913 - one argument is one option
         "workers": workers,
         "grace_s": grace,
         "open": open_,
+        "faces": faces,
         "log_level": log_level,
     }
     if settings_of({**options, "reload": reload}).reload:

@@ -1,0 +1,1 @@
+"""The protocols' own clients in other languages, run against a real server (`make clients`)."""

@@ -1,0 +1,88 @@
+"""Run the Node clients of the wires against one real server of the fixture agents: `python -m tests.clients.run [name…]`.
+
+Each folder beside this file is one wire: a `package.json` with exact versions and a `run.mjs`, which finds the server in
+BASE_URL and exits with 0 when all held. Packages are installed in `.venv/clients`, never in the tree.
+"""
+
+import argparse
+import asyncio
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from landline.testing.kill import ServedProcess
+from tests.architecture.source import ROOT
+
+HERE = Path(__file__).parent
+INSTALLED = ROOT / ".venv" / "clients"
+FIXTURE = "landline.testing.fixture:agents"
+WITHIN_S = 600
+
+
+def wires() -> list[str]:
+    """Return the names of the wires that have a client here."""
+    return sorted(path.parent.name for path in HERE.glob("*/run.mjs"))
+
+
+def installed(name: str) -> Path:
+    """Return a copy of the wire's folder with its packages in it; what was installed before is kept."""
+    folder = INSTALLED / name
+    folder.mkdir(parents=True, exist_ok=True)
+    wanted = (HERE / name / "package.json").read_text()
+    mark = folder / ".installed"
+    for path in (HERE / name).iterdir():
+        if path.is_file():
+            shutil.copy(path, folder)
+    if not mark.exists() or mark.read_text() != wanted:
+        mark.unlink(missing_ok=True)
+        subprocess.run(
+            ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"],
+            cwd=folder,
+            check=True,
+            timeout=WITHIN_S,
+        )
+        mark.write_text(wanted)
+    return folder
+
+
+def held(name: str, url: str) -> bool:
+    """Run one wire's client and tell whether all held."""
+    folder = installed(name)
+    print(f"== {name}", flush=True)
+    environ = {**os.environ, "BASE_URL": url}
+    ended = subprocess.run(["node", "run.mjs"], cwd=folder, env=environ, timeout=WITHIN_S, check=False)
+    return ended.returncode == 0
+
+
+async def run(names: list[str]) -> int:
+    """Serve the fixture agents, run the clients, and return how many did not hold."""
+    with tempfile.TemporaryDirectory() as folder:
+        server = ServedProcess(FIXTURE, data=Path(folder) / "data", environ={"LANDLINE_FACES": "all"})
+        await server.start(timeout_s=60)
+        try:
+            failed = [name for name in names if not await asyncio.to_thread(held, name, server.url)]
+        finally:
+            server.kill()
+    print(f"{len(names) - len(failed)} passed, {len(failed)} failed {' '.join(failed)}".rstrip())
+    return len(failed)
+
+
+def main() -> None:
+    """See the module."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument(
+        "names", nargs="*", default=[], help=f"of {', '.join(wires())}; all when none is named"
+    )
+    names = parser.parse_args().names or wires()
+    if unknown := sorted(set(names) - set(wires())):
+        sys.exit(f"there is no client for {', '.join(unknown)}; there are: {', '.join(wires())}")
+    if shutil.which("node") is None or shutil.which("npm") is None:
+        sys.exit("node and npm are needed for these clients, and are not on PATH")
+    sys.exit(1 if asyncio.run(run(names)) else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,7 +1,8 @@
-"""Run the Node clients of the wires against one real server of the fixture agents: `python -m tests.clients.run [name…]`.
+"""Run the wires' own clients against one real server of the fixture agents: `python -m tests.clients.run [name…]`.
 
-Each folder beside this file is one wire: a `package.json` with exact versions and a `run.mjs`, which finds the server in
-BASE_URL and exits with 0 when all held. Packages are installed in `.venv/clients`, never in the tree.
+Each folder beside this file is one wire: a `package.json` with exact versions and a `run.mjs`, or a `requirements.txt`
+(and a `no-deps.txt` of packages whose own requirements fit nothing else) and a `run.py`. It finds the server in BASE_URL
+and exits with 0 when all held. Packages are installed in `.venv/clients`, never in the tree.
 """
 
 import argparse
@@ -24,37 +25,44 @@ WITHIN_S = 600
 
 def wires() -> list[str]:
     """Return the names of the wires that have a client here."""
-    return sorted(path.parent.name for path in HERE.glob("*/run.mjs"))
+    return sorted({path.parent.name for path in [*HERE.glob("*/run.mjs"), *HERE.glob("*/run.py")]})
 
 
-def installed(name: str) -> Path:
-    """Return a copy of the wire's folder with its packages in it; what was installed before is kept."""
+def installed(name: str) -> tuple[Path, list[str]]:
+    """Return a copy of the wire's folder and the command that runs its client there, with its packages installed.
+
+    What was installed before is kept as long as what is wanted stays the same.
+    """
     folder = INSTALLED / name
     folder.mkdir(parents=True, exist_ok=True)
-    wanted = (HERE / name / "package.json").read_text()
-    mark = folder / ".installed"
     for path in (HERE / name).iterdir():
         if path.is_file():
             shutil.copy(path, folder)
-    if not mark.exists() or mark.read_text() != wanted:
+    if (folder / "package.json").exists():
+        wanted, command = [folder / "package.json"], ["node", "run.mjs"]
+        steps = [["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]]
+    else:
+        python = str(folder / "venv" / "bin" / "python")
+        wanted, command = sorted(folder.glob("*.txt")), [python, "run.py"]
+        install = [python, "-m", "pip", "install", "--quiet"]
+        steps = [[sys.executable, "-m", "venv", "venv"], [*install, "-r", "requirements.txt"]]
+        if (folder / "no-deps.txt").exists():
+            steps.append([*install, "--no-deps", "-r", "no-deps.txt"])
+    mark, text = folder / ".installed", "".join(path.read_text() for path in wanted)
+    if not mark.exists() or mark.read_text() != text:
         mark.unlink(missing_ok=True)
-        subprocess.run(
-            ["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"],
-            cwd=folder,
-            check=True,
-            timeout=WITHIN_S,
-        )
-        mark.write_text(wanted)
-    return folder
+        for step in steps:
+            subprocess.run(step, cwd=folder, check=True, timeout=WITHIN_S)
+        mark.write_text(text)
+    return folder, command
 
 
 def held(name: str, url: str) -> bool:
     """Run one wire's client and tell whether all held."""
-    folder = installed(name)
+    folder, command = installed(name)
     print(f"== {name}", flush=True)
     environ = {**os.environ, "BASE_URL": url}
-    ended = subprocess.run(["node", "run.mjs"], cwd=folder, env=environ, timeout=WITHIN_S, check=False)
-    return ended.returncode == 0
+    return subprocess.run(command, cwd=folder, env=environ, timeout=WITHIN_S, check=False).returncode == 0
 
 
 async def run(names: list[str]) -> int:

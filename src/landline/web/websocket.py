@@ -2,9 +2,10 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final, cast
 
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
@@ -15,7 +16,7 @@ from landline.web.door import Door
 from landline.web.problems import respond
 from landline.web.sse import SlowReader
 
-__all__ = ["MAX_MESSAGE_BYTES", "ClosedSocket", "Socket", "socket_endpoint"]
+__all__ = ["MAX_MESSAGE_BYTES", "ClosedSocket", "Socket", "request_of", "socket_endpoint"]
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 _GOODBYE_S: Final = 1.0
@@ -152,3 +153,16 @@ def _check_origin(websocket: WebSocket, door: Door) -> None:
     origin: str | None = headers.get("origin")
     if origin is not None and not door.hosts.allows_origin(origin, host):
         raise Forbidden("A page of that origin may not open a socket here.", code="unknown_origin")
+
+
+def request_of(scope: MutableMapping[str, Any]) -> Request:
+    """Return the request that opened the socket, as one of HTTP without a body: what a host's dependency looks at."""
+    left_out = ("subprotocols", "extensions")
+    asked = {name: value for name, value in scope.items() if name not in left_out}
+    scheme = "https" if scope.get("scheme") == "wss" else "http"
+    asked |= {"type": "http", "method": "GET", "scheme": scheme, "state": dict(scope.get("state", {}))}
+    return Request(asked, _no_body)
+
+
+async def _no_body() -> dict[str, Any]:
+    return {"type": "http.request", "body": b"", "more_body": False}

@@ -164,12 +164,15 @@ def params_of(text: str) -> dict[str, Any]:
 def input_schema(agent: Callable[..., Any]) -> dict[str, Any]:
     """Return what the function says of the text it takes; {} when it says nothing, as one that takes the run does.
 
-    Typed input is a text that holds JSON, and so says the schema (`contentSchema`, JSON Schema 2020-12).
+    Typed input is a text that holds JSON, and so says the schema (`contentSchema`, JSON Schema 2020-12); a workflow's
+    untyped params are any JSON object.
     """
     shape = shape_of(agent)
     if shape.data is not None:
         schema = _adapter_of(shape.data).json_schema()
         return {"type": "string", "contentMediaType": "application/json", "contentSchema": schema}
+    if shape.takes == "ui":
+        return {"type": "string", "contentMediaType": "application/json"}
     return {"type": "string"} if shape.takes == "text" else {}
 
 

@@ -7,7 +7,6 @@ from functools import cache
 from typing import Annotated, Any, Final, Literal, cast
 
 from pydantic import Field, TypeAdapter, ValidationError
-from starlette.requests import Request
 
 from landline.faces.native import decode
 from landline.faces.native.wire import AnswersBody, Body, Id, RunFields, Text, Title
@@ -20,7 +19,7 @@ from landline.web import strict_json
 from landline.web.caller import check_scopes, with_context
 from landline.web.face import FacePorts
 from landline.web.faults import faults_of
-from landline.web.websocket import Socket
+from landline.web.websocket import Socket, request_of
 
 __all__ = ["NativeSocket"]
 
@@ -215,7 +214,7 @@ class NativeSocket:
         told = op.model_dump(exclude={"op", "ref", "subscribe", "idempotency_key"}, exclude_unset=True)
         key = decode.idempotency(op.idempotency_key, route="WS start", body=told)
         wanted = decode.start(op, thread_id=op.thread_id, key=key, title=op.title)
-        wanted = await with_context(self._ports, self._caller, _request_of(self._scope), wanted)
+        wanted = await with_context(self._ports, self._caller, request_of(self._scope), wanted)
         return await self._ports.runs.start(self._caller, wanted)
 
     async def _steer(self, op: Steer) -> dict[str, Any]:
@@ -228,7 +227,7 @@ class NativeSocket:
         wanted = StartRun(
             input=[TextPart(text=op.input)], thread_id=run.thread_id, agent=run.agent, on_busy="steer"
         )
-        wanted = await with_context(self._ports, self._caller, _request_of(self._scope), wanted)
+        wanted = await with_context(self._ports, self._caller, request_of(self._scope), wanted)
         started = await self._ports.runs.start(self._caller, wanted)
         return {"run_id": started.run.id, "thread_id": run.thread_id, "run": started.run}
 
@@ -299,19 +298,6 @@ class NativeSocket:
 def _told_of(started: Started) -> dict[str, Any]:
     run = started.run
     return {"run_id": run.id, "thread_id": run.thread_id, "run": run, "replayed": started.replayed}
-
-
-def _request_of(scope: MutableMapping[str, Any]) -> Request:
-    """Return the request that opened the socket, as one of HTTP without a body: what a host's dependency looks at."""
-    left_out = ("subprotocols", "extensions")
-    asked = {name: value for name, value in scope.items() if name not in left_out}
-    scheme = "https" if scope.get("scheme") == "wss" else "http"
-    asked |= {"type": "http", "method": "GET", "scheme": scheme, "state": dict(scope.get("state", {}))}
-    return Request(asked, _no_body)
-
-
-async def _no_body() -> dict[str, Any]:
-    return {"type": "http.request", "body": b"", "more_body": False}
 
 
 @cache

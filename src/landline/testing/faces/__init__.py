@@ -1,0 +1,1 @@
+"""Strict checkers of the streams of every wire (FACE-17)."""

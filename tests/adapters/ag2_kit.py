@@ -1,8 +1,7 @@
 """The conformance suite's agents, written in AG2 on models that are functions of what they are told."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any
 
@@ -12,17 +11,11 @@ from ag2.context import ConversationContext
 from ag2.events import (
     BaseEvent,
     BinaryInput,
-    ModelMessage,
-    ModelMessageChunk,
     ModelReasoning,
     ModelRequest,
     ModelResponse,
     TextInput,
     ToolCallEvent,
-    ToolCallsEvent,
-    ToolResultEvent,
-    ToolResultsEvent,
-    Usage,
 )
 from ag2.middleware.builtin.tools.approval import approval_required
 from ag2.network import Handoff, TransitionGraph
@@ -34,41 +27,13 @@ from landline.adapters.ag2 import AG2Adapter, AG2Workflow, adapter
 from landline.adapters.ag2.codec import load_events
 from landline.ports.adapter import AgentSpec, ToolPolicy
 from landline.testing.adapters import AdapterKit, ToolBox
-
-Said = str | ToolCallEvent | ModelReasoning
-Script = Callable[[Sequence[BaseEvent], ConversationContext], AsyncIterator[Said]]
+from landline.testing.models.ag2 import Said, Script, ScriptConfig, call, prompts, told, words
 
 
 class Place(BaseModel):
     city: str
     people: int
     sights: list[str]
-
-
-class ScriptConfig(ModelConfig):
-    """A model that streams what `script` yields of what it is told: the same for the same, as a resumed run needs."""
-
-    def __init__(self, script: Script) -> None:
-        self.script = script
-        self.asked = 0
-        self.offered: list[Any] = []
-
-    @property
-    def provider(self) -> ModelProvider:
-        return ModelProvider.OPENAI
-
-    @property
-    def model(self) -> str:
-        return "scripted"
-
-    def copy(self) -> "ScriptConfig":
-        return self
-
-    def create(self) -> LLMClient:
-        return _Client(self)
-
-    def create_files_client(self) -> Any:
-        raise NotImplementedError
 
 
 @dataclass(frozen=True)
@@ -96,62 +61,6 @@ class WarmConfig(ModelConfig):
 
     def create_files_client(self) -> Any:
         raise NotImplementedError
-
-
-class _Client(LLMClient):
-    def __init__(self, config: ScriptConfig) -> None:
-        self._config = config
-
-    async def __call__(
-        self,
-        messages: Sequence[BaseEvent],
-        context: ConversationContext,
-        *,
-        tools: Iterable[Any] = (),
-        **_: Any,
-    ) -> ModelResponse:
-        self._config.asked += 1
-        self._config.offered = list(tools)
-        text, calls = "", list[ToolCallEvent]()
-        async for said in self._config.script(messages, context):
-            match said:
-                case str():
-                    text += said
-                    await context.send(ModelMessageChunk(said))
-                case ModelReasoning():
-                    await context.send(said)
-                case _:
-                    calls.append(said)
-        return ModelResponse(
-            ModelMessage(text) if text else None,
-            tool_calls=ToolCallsEvent(calls),
-            usage=Usage(prompt_tokens=len(messages), completion_tokens=2),
-            model="scripted-1",
-        )
-
-
-def call(name: str, /, **arguments: Any) -> ToolCallEvent:
-    """A call whose id is the tool's name: such ids come again from turn to turn."""
-    return ToolCallEvent(name, id=name, arguments=json.dumps(arguments))
-
-
-def told(messages: Sequence[BaseEvent]) -> list[ToolResultEvent]:
-    """What tools told the model since the user spoke."""
-    last = max(i for i, message in enumerate(messages) if isinstance(message, ModelRequest))
-    batches = (message for message in messages[last:] if isinstance(message, ToolResultsEvent))
-    return [result for batch in batches for result in batch.results]
-
-
-def words(result: ToolResultEvent) -> str:
-    return " ".join(str(getattr(part, "content", getattr(part, "data", ""))) for part in result.result.parts)
-
-
-def prompts(messages: Sequence[BaseEvent]) -> list[str]:
-    return [
-        "".join(part.content for part in message.parts if isinstance(part, TextInput))
-        for message in messages
-        if isinstance(message, ModelRequest)
-    ]
 
 
 def agent(script: Script, *tools: Any, name: str = "agent", **more: Any) -> Agent[Any]:

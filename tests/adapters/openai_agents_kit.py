@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from landline.adapters.openai_agents import OpenAIAgentsAdapter, adapter
 from landline.ports.adapter import AgentSpec, ToolPolicy
 from landline.testing.adapters import AdapterKit, ToolBox
-from tests.adapters.openai_agents_model import Asked, Call, FunctionModel, Piece, Speaks, Think
+from landline.testing.models.openai_agents import Asked, Call, FunctionModel, Piece, Speaks, Think
 
 Pieces = AsyncIterator[Piece]
 

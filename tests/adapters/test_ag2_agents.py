@@ -19,7 +19,8 @@ from landline.model.events import encode
 from landline.ports.adapter import AgentSpec, Finished, Suspended
 from landline.testing.adapters import ToolBox, check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
-from tests.adapters.ag2_kit import Said, ScriptConfig, agent, call, once, prompts, told, words
+from landline.testing.models.ag2 import Said, ScriptConfig, call, prompts, told, words
+from tests.adapters.ag2_kit import agent, once
 
 BOUND_S = 5.0
 

@@ -14,7 +14,8 @@ from landline.model.events import ToolCalled, ToolCompleted, ToolFailed
 from landline.ports.adapter import AgentSpec, BroughtTool, ToolPolicy, ToolRaised
 from landline.testing.adapters import AdapterConformance, ToolBox, check_grammar
 from landline.testing.adapters.steps import results_of
-from tests.adapters.ag2_kit import AG2Kit, Said, agent, call, once, told, words
+from landline.testing.models.ag2 import Said, call, told, words
+from tests.adapters.ag2_kit import AG2Kit, agent, once
 
 
 def bring(box: ToolBox, **more: Any) -> BroughtTool:

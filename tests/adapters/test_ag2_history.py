@@ -45,7 +45,8 @@ from landline.model.messages import (
 )
 from landline.ports.adapter import AgentSpec, Finished
 from landline.testing.line import MemoryLine, drive, turn_of
-from tests.adapters.ag2_kit import Said, agent, call, once, told
+from landline.testing.models.ag2 import Said, call, told
+from tests.adapters.ag2_kit import agent, once
 
 
 def row(id_: str, role: Any, parts: Sequence[Part], *, run_id: str = "run-0", **more: Any) -> Message:

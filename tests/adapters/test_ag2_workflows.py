@@ -29,7 +29,8 @@ from landline.model.messages import Message, TextPart
 from landline.ports.adapter import AgentSpec, Finished, Suspended
 from landline.testing.adapters import ToolBox, check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
-from tests.adapters.ag2_kit import Said, ScriptConfig, agent, call, once, prompts, told, words
+from landline.testing.models.ag2 import Said, ScriptConfig, call, prompts, told, words
+from tests.adapters.ag2_kit import agent, once
 
 
 async def go(workflow: AG2Workflow, line: MemoryLine, text: str = "hi", **given: Any) -> Finished:

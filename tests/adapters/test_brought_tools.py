@@ -27,12 +27,13 @@ from landline.model.callers import LOCAL
 from landline.ports.adapter import Adapter, AgentSpec, Finished, Suspended, ToolRaised
 from landline.testing.adapters import check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
+from landline.testing.models.ag2 import Said, ScriptConfig, told, words
+from landline.testing.models.openai_agents import Asked, Piece
+from landline.testing.models.openai_agents import Call as ModelCall
 from landline.upstream.mcp import McpTools
-from tests.adapters.ag2_kit import Said, ScriptConfig, agent, told, words
+from tests.adapters.ag2_kit import agent
 from tests.adapters.mcp_notes import Notes, Nursery
 from tests.adapters.openai_agents_kit import agent_of
-from tests.adapters.openai_agents_model import Asked, Piece
-from tests.adapters.openai_agents_model import Call as ModelCall
 from tests.adapters.pydantic_ai_kit import calls, returns
 
 Call = tuple[str, dict[str, Any]]

@@ -20,8 +20,9 @@ from landline.model.errors import Unsupported
 from landline.ports.adapter import AgentSpec, Finished, Suspended
 from landline.testing.adapters import check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
+from landline.testing.models.langgraph import Deltas, Scripted, returns
 from landline.upstream.mcp import McpTools
-from tests.adapters.langgraph_kit import Deltas, Scripted, StateGraph, create_agent, returns
+from tests.adapters.langgraph_kit import StateGraph, create_agent
 from tests.adapters.mcp_notes import Notes, Nursery
 
 Call = tuple[str, dict[str, Any]]

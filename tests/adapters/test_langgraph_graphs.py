@@ -24,17 +24,8 @@ from landline.model.messages import Message, TextPart
 from landline.ports.adapter import AgentSpec, Finished, ToolPolicy
 from landline.testing.adapters import ToolBox, check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
-from tests.adapters.langgraph_kit import (
-    Deltas,
-    Scripted,
-    StateGraph,
-    create_agent,
-    echo,
-    entrypoint,
-    next_node,
-    returns,
-    task,
-)
+from landline.testing.models.langgraph import Deltas, Scripted, returns
+from tests.adapters.langgraph_kit import StateGraph, create_agent, echo, entrypoint, next_node, task
 
 
 async def go(

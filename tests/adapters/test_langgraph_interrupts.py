@@ -16,15 +16,8 @@ from landline.model import events as log
 from landline.ports.adapter import AgentSpec, Finished, Suspended
 from landline.testing.adapters import ToolBox, check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
-from tests.adapters.langgraph_kit import (
-    Deltas,
-    LangGraphKit,
-    Scripted,
-    StateGraph,
-    create_agent,
-    next_node,
-    returns,
-)
+from landline.testing.models.langgraph import Deltas, Scripted, returns
+from tests.adapters.langgraph_kit import LangGraphKit, StateGraph, create_agent, next_node
 
 
 async def until(spec: AgentSpec, line: MemoryLine) -> MemoryLine:

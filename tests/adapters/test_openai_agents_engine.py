@@ -17,8 +17,8 @@ from landline.model.runs import Answer
 from landline.ports.adapter import AgentSpec, Finished
 from landline.testing.adapters import ToolBox
 from landline.testing.line import MemoryLine, drive, turn_of
+from landline.testing.models.openai_agents import Asked, Call, Think
 from tests.adapters.openai_agents_kit import OpenAIAgentsKit, Pieces, agent_of
-from tests.adapters.openai_agents_model import Asked, Call, Think
 from tests.engine.conftest import Server
 
 kit = OpenAIAgentsKit()

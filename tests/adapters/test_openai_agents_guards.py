@@ -21,8 +21,8 @@ from landline.model.errors import AgentFailed
 from landline.ports.adapter import AgentSpec, Finished, Suspended
 from landline.testing.adapters import check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
+from landline.testing.models.openai_agents import Asked, Call
 from tests.adapters.openai_agents_kit import Pieces, Place, adapter, agent_of, once
-from tests.adapters.openai_agents_model import Asked, Call
 
 
 async def go(agent: Agent[Any], line: MemoryLine, *, whole: bool = True) -> Finished:

@@ -17,8 +17,8 @@ from landline.model.errors import AgentFailed
 from landline.ports.adapter import AgentSpec, Finished, Suspended
 from landline.ports.store import Store
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
+from landline.testing.models.openai_agents import Asked, Call
 from tests.adapters.openai_agents_kit import OpenAIAgentsKit, Pieces, agent_of
-from tests.adapters.openai_agents_model import Asked, Call
 
 ANN = Caller(tenant="t", user="ann")
 BOB = Caller(tenant="t", user="bob")

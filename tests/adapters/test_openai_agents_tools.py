@@ -22,8 +22,8 @@ from landline.model.errors import AgentFailed, Unsupported
 from landline.ports.adapter import AgentSpec, Finished, Suspended, ToolPolicy
 from landline.testing.adapters import check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
+from landline.testing.models.openai_agents import Asked, Call, FunctionModel, Raw
 from tests.adapters.openai_agents_kit import Pieces, adapter, agent_of, once
-from tests.adapters.openai_agents_model import Asked, Call, FunctionModel, Raw
 
 
 async def go(spec: AgentSpec, line: MemoryLine | None = None, **given: Any) -> Finished:

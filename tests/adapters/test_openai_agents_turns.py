@@ -15,8 +15,8 @@ from landline.model.messages import FilePart, ImagePart, Message, Native, Part, 
 from landline.ports.adapter import AgentSpec, Finished, Suspended, ToolPolicy
 from landline.testing.adapters import check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
+from landline.testing.models.openai_agents import Asked, Call, FunctionModel, Think
 from tests.adapters.openai_agents_kit import Pieces, Place, agent_of, once
-from tests.adapters.openai_agents_model import Asked, Call, FunctionModel, Think
 
 
 async def go(agent: Any, line: MemoryLine | None = None, text: Any = "hi", **given: Any) -> Finished:

@@ -15,7 +15,7 @@ from agents.tool_context import ToolContext
 
 import landline
 from landline.testing.kill import Ledger
-from tests.adapters.openai_agents_model import Asked, Call, FunctionModel, Piece
+from landline.testing.models.openai_agents import Asked, Call, FunctionModel, Piece
 
 ledger = Ledger(Path(os.environ.get("FAULTS_LEDGER", "ledger.jsonl")))
 

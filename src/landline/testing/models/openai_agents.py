@@ -1,4 +1,4 @@
-"""A model without a model: a function says what is streamed, in the Responses API's events."""
+"""A model without a model, for the OpenAI Agents SDK: a function says what is streamed, in the Responses API's events."""
 
 import itertools
 import json
@@ -42,16 +42,19 @@ class Raw:
 
 @dataclass(frozen=True)
 class Asked:
-    """What a model call was asked."""
+    """What a model call was asked; `offered` are the tools themselves, `schema` is the one of the answer."""
 
     instructions: str | None
     items: Sequence[Any]
     tools: Sequence[str]
     handoffs: Sequence[str]
     settings: Any
+    offered: Sequence[Any] = ()
+    schema: dict[str, Any] | None = None
 
     @property
     def prompts(self) -> list[str]:
+        """What the user said, turn by turn."""
         return [_said(item) for item in self.items if item.get("role") == "user"]
 
     @property
@@ -90,7 +93,7 @@ class FunctionModel(Model):
         response = events[-1].response
         return ModelResponse(output=response.output, usage=Usage(), response_id=response.id)
 
-    async def stream_response(
+    async def stream_response(  # noqa: PLR0913 - the signature is the framework's
         self,
         system_instructions: str | None,
         input: Any,  # noqa: A002 - the framework's name
@@ -108,6 +111,8 @@ class FunctionModel(Model):
             [tool.name for tool in tools],
             [handoff.tool_name for handoff in handoffs],
             model_settings,
+            tools,
+            None if output_schema is None or output_schema.is_plain_text() else output_schema.json_schema(),
         )
         self.calls.append(asked)
         del self.calls[:-100]
@@ -143,6 +148,7 @@ class FunctionModel(Model):
 
 
 def call_item(call: Call) -> dict[str, Any]:
+    """Return the output item of a call."""
     arguments = call.arguments if isinstance(call.arguments, str) else json.dumps(call.arguments)
     number = next(_ids)
     return {

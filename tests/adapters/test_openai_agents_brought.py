@@ -13,8 +13,8 @@ from landline.model.errors import Unsupported
 from landline.ports.adapter import AgentSpec, BroughtTool, Finished, ToolPolicy
 from landline.testing.adapters import check_grammar
 from landline.testing.line import MemoryLine, drive, turn_of
+from landline.testing.models.openai_agents import Asked, Call, FunctionModel, Speaks
 from tests.adapters.openai_agents_kit import Pieces, agent_of, once
-from tests.adapters.openai_agents_model import Asked, Call, FunctionModel, Speaks
 
 # Not what strict mode takes: an optional property, and objects that hold more than is named.
 SCHEMA: Mapping[str, Any] = {
@@ -70,7 +70,7 @@ async def test_the_model_is_told_the_schema_as_it_is_and_the_agent_is_left_alone
     told = model.tools[0]
     assert (told.name, told.description, told.strict_json_schema) == ("greet", "Say hello.", False)
     assert told.params_json_schema == SCHEMA
-    assert finished.output == "I was told: {'said': 'hello'}"
+    assert finished.output == 'I was told: {"said":"hello"}'
     assert greets.calls == [{"name": "Ada"}]
     assert agent.tools == []
 

@@ -7,7 +7,7 @@ import pydantic_core
 from agents import ToolOutputFileContent, ToolOutputImage, ToolOutputText
 from pydantic import BaseModel
 
-__all__ = ["Told", "dump_result", "load_result", "plain"]
+__all__ = ["Told", "as_json", "dump_result", "load_result", "plain"]
 
 _PLAIN = (str, int, float, bool, type(None))
 _PARTS = (ToolOutputText, ToolOutputImage, ToolOutputFileContent)
@@ -64,6 +64,11 @@ def load_result(shown: Any, record: bytes | None) -> Any:
     told = Told(kept["text"])
     told.shown = shown
     return told
+
+
+def as_json(result: Any) -> str:
+    """Return the result of a brought tool as the model is to read it: the SDK would write data in Python's words."""
+    return result if isinstance(result, str) else pydantic_core.to_json(result).decode()
 
 
 def _parts_of(value: Any) -> list[dict[str, Any]] | None:

@@ -30,7 +30,7 @@ from landline.adapters.openai_agents.records import (
     failure_of,
     settled,
 )
-from landline.adapters.openai_agents.results import dump_result, load_result
+from landline.adapters.openai_agents.results import as_json, dump_result, load_result
 from landline.adapters.openai_agents.threads import ToolThreads
 from landline.ports.adapter import OutcomeUnknown, ToolCall, ToolPolicy, ToolRaised
 
@@ -43,6 +43,7 @@ class Tools:
     def __init__(self, journal: Journal, servers: RunServers) -> None:
         self._journal, self._line, self._servers = journal, journal.line, servers
         self._policies = journal.turn.spec.tools
+        self._brought = {tool.name for tool in journal.turn.tools}
 
     def own(self, tools: Sequence[Tool]) -> list[Tool]:
         """Return the run's own twins of `tools`.
@@ -133,7 +134,8 @@ class Tools:
             raise
         except Exception as error:  # noqa: BLE001 - a tool is anybody's code: what the model is told of it is known, or it is raised again
             return self._told(key, error)
-        return result[0] if result else load_result(shown, line.recorded(f"tool:{key}"))
+        given = result[0] if result else load_result(shown, line.recorded(f"tool:{key}"))
+        return as_json(given) if tool.name in self._brought else given
 
     async def _keep_told(self, tool: FunctionTool, ctx: ToolContext[Any], key: str, error: Exception) -> None:
         settles, text = await settled(tool, ctx, error)

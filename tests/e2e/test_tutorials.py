@@ -219,7 +219,7 @@ async def test_the_banks_recipes_with_a_structured_agent(keyed: Keyed) -> None:
     assert ids[2:] == [said.user_message_id, message_id]
 
 
-@pytest.mark.contract("FACE-3", "FACE-2", "THR-2", "TRU-4")
+@pytest.mark.contract("FACE-3", "FACE-2", "THR-2")
 async def test_another_user_sees_nothing_and_may_not_borrow_a_name(keyed: Keyed) -> None:
     server, mine, theirs = keyed
     thread = (await curl(server, "POST", "/api/v1/threads", {"agent_type": "echo"}, {**JSON, **mine})).json[
@@ -248,7 +248,7 @@ async def test_another_user_sees_nothing_and_may_not_borrow_a_name(keyed: Keyed)
     assert (found.status, found.json["message_count"]) == (200, 0)
 
 
-@pytest.mark.contract("FACE-2", "FACE-4", "EVT-8", "RES-1")
+@pytest.mark.contract("FACE-2", "FACE-4", "EVT-8")
 async def test_failures_have_their_status_and_no_exceptions_text(server: ServedProcess) -> None:
     failed = await curl(server, "POST", "/chat", {"message": "Hi", "agent": "broken"})
     assert (failed.status, failed.json["error"]) == (502, "The agent failed")

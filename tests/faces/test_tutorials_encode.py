@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from landline.faces.tutorials.encode import TextTurn, as_text
+from landline.faces.tutorials.encode import as_text
 from landline.faces.tutorials.frames import (
     Deltas,
     Indexed,
     Lesson,
     QueryFrames,
-    SocketMessages,
     TextFrames,
     Tokens,
 )
@@ -23,21 +22,9 @@ from landline.model.events import (
     Custom,
     Event,
     FileAdded,
-    GuardTripped,
     MessageCompleted,
-    MessageRetracted,
     MessageStarted,
-    OutputPartial,
-    QuestionAnswered,
-    QuestionAsked,
     ReasoningDelta,
-    RunCancelled,
-    RunCompleted,
-    RunCreated,
-    RunFailed,
-    RunResumed,
-    RunStarted,
-    RunWaiting,
     SourceAdded,
     Stamped,
     TextDelta,
@@ -45,57 +32,14 @@ from landline.model.events import (
     ToolCompleted,
     ToolFailed,
     UsageReported,
-    stamp,
 )
-from landline.model.messages import TextPart
-from landline.model.runs import Question, Usage
 from landline.testing.faces.tutorials import (
     check_deltas,
     check_indexed,
     check_lesson,
     check_queries,
-    check_socket,
-    check_tokens,
 )
-
-BEGUN: list[Event] = [
-    RunCreated(status="running", message_id="u1", input=[TextPart(text="hi")]),
-    RunStarted(agent="notes", attempt=1),
-]
-USAGE = Usage(input_tokens=9, output_tokens=7, total_tokens=16)
-ASKED = Question(question_id="q1", kind="input", prompt="Which one?")
-
-
-def said(id_: str, *deltas: str) -> list[Event]:
-    return [
-        MessageStarted(message_id=id_, role="assistant"),
-        *(TextDelta(message_id=id_, delta=delta) for delta in deltas),
-        MessageCompleted(message_id=id_, text="".join(deltas)),
-    ]
-
-
-def done(output: Any, id_: str | None = "m1") -> Event:
-    return RunCompleted(output=output, message_id=id_, usage=USAGE)
-
-
-def log(*events: Event, seconds: Sequence[int] | None = None) -> list[Stamped]:
-    times = seconds or [0] * len(events)
-    return [
-        stamp(event, seq=seq, run_id="r1", thread_id="t1", at=f"2026-11-21T08:00:{second:02d}.000Z")
-        for seq, (event, second) in enumerate(zip(events, times, strict=True), start=1)
-    ]
-
-
-def told(frames: Any, events: Sequence[Stamped]) -> str:
-    return b"".join([*frames.take(events), *frames.close()]).decode()
-
-
-def messages(events: Sequence[Stamped]) -> list[str]:
-    frames = TextFrames(SocketMessages())
-    return [one.decode() for one in (*frames.take(events), *frames.close())]
-
-
-HELLO = log(*BEGUN, *said("m1", "Hel", "lo\n", "you"), done("Hello\nyou"))
+from tests.faces.tutorials_logs import BEGUN, HELLO, STRUCTURED, done, log, messages, said, told
 
 
 @pytest.mark.contract("FACE-2", "FACE-17")
@@ -122,10 +66,10 @@ def test_the_second_style_has_deltas_and_the_final_text() -> None:
 def test_the_patterns_streams() -> None:
     assert told(TextFrames(Tokens()), HELLO).endswith('data: {"token":"you"}\n\ndata: {"done":true}\n\n')
     assert told(TextFrames(Indexed()), HELLO) == (
-        'id: r1:0\ndata: {"token":"Hel","index":0}\n\n'
-        'id: r1:1\ndata: {"token":"lo\\n","index":1}\n\n'
-        'id: r1:2\ndata: {"token":"you","index":2}\n\n'
-        'id: r1:3\nevent: done\ndata: {"index":3}\n\n'
+        'id: r1:0:0\ndata: {"token":"Hel","index":0}\n\n'
+        'id: r1:0:1\ndata: {"token":"lo\\n","index":1}\n\n'
+        'id: r1:0:2\ndata: {"token":"you","index":2}\n\n'
+        'id: r1:0:3\nevent: done\ndata: {"index":3}\n\n'
     )
 
 
@@ -148,16 +92,6 @@ def test_the_banks_stream_has_the_ids_of_the_thread() -> None:
         'event: message_complete\ndata: {"event":"message_complete","message_id":"m1"}\n\n'
         'event: done\ndata: {"event":"done"}\n\n'
     )
-
-
-STRUCTURED = log(
-    *BEGUN,
-    MessageStarted(message_id="m1", role="assistant"),
-    OutputPartial(message_id="m1", output={"advice": "Bl"}),
-    OutputPartial(message_id="m1", output={"advice": "Block", "risk": 7}),
-    MessageCompleted(message_id="m1", text='{"advice":"Block","risk":7}'),
-    done({"advice": "Block", "risk": 7}),
-)
 
 
 @pytest.mark.contract("FACE-3", "FACE-17")
@@ -224,136 +158,6 @@ def test_an_answer_that_was_never_a_message_is_told_all_the_same() -> None:
     assert check_queries(told(QueryFrames(), events)).messages == {}
     assert check_lesson(told(TextFrames(Lesson()), log(*BEGUN, done("", None)))).text == ""
     assert as_text(None) == ""
-
-
-@pytest.mark.contract("FACE-2", "FACE-3", "FACE-17")
-@pytest.mark.parametrize(
-    "back", [MessageRetracted(message_id="m1", reason="rejected"), RunResumed(attempt=2, reason="recovered", drop_message_id="m1")]
-)  # fmt: skip
-def test_what_was_told_and_taken_back_ends_the_stream_with_an_error(back: Event) -> None:
-    events = log(
-        *BEGUN,
-        MessageStarted(message_id="m1", role="assistant"),
-        TextDelta(message_id="m1", delta="Hel"),
-        back,
-        *said("m2", "Hello"),
-        done("Hello", "m2"),
-    )
-    for check, frames in ((check_lesson, TextFrames(Lesson())), (check_deltas, TextFrames(Deltas()))):
-        error = check(told(frames, events)).error
-        assert error is not None
-        assert error["error"] == "The answer was taken back"
-    assert (check_queries(told(QueryFrames(), events)).error or {})["error"] == "The answer was taken back"
-
-
-@pytest.mark.contract("FACE-2", "FACE-3", "FACE-17")
-@pytest.mark.parametrize(
-    "back", [MessageRetracted(message_id="m1", reason="rejected"), RunResumed(attempt=2, reason="recovered", drop_message_id="m1")]
-)  # fmt: skip
-def test_what_was_taken_back_before_it_was_told_leaves_no_trace(back: Event) -> None:
-    events = log(
-        *BEGUN,
-        MessageStarted(message_id="m1", role="assistant"),
-        back,
-        *said("m2", "Hello"),
-        done("Hello", "m2"),
-    )
-    assert check_lesson(told(TextFrames(Lesson()), events)).text == "Hello"
-    assert check_queries(told(QueryFrames(), events)).messages == {"m2": ["Hello"]}
-
-
-@pytest.mark.contract("FACE-2")
-def test_a_structured_answer_that_was_rejected_is_not_seen_by_the_lesson() -> None:
-    events = log(
-        *BEGUN,
-        MessageStarted(message_id="m1", role="assistant"),
-        OutputPartial(message_id="m1", output={"a": 1}),
-        MessageRetracted(message_id="m1", reason="rejected"),
-        MessageStarted(message_id="m2", role="assistant"),
-        OutputPartial(message_id="m2", output={"a": 2}),
-        MessageCompleted(message_id="m2", text='{"a":2}'),
-        done({"a": 2}, "m2"),
-    )
-    assert check_lesson(told(TextFrames(Lesson()), events)).text == '{"a":2}'
-
-
-FAILURES: list[tuple[Event, str]] = [
-    (RunFailed(error=ErrorInfo(code="agent_error", message="Safe.")), "The agent failed"),
-    (RunFailed(error=ErrorInfo(code="timed_out", message="Too long.")), "Request timed out after 0 seconds"),
-    (RunFailed(error=ErrorInfo(code="model_unavailable", message="Down.")), "Service Unavailable"),
-    (RunFailed(error=ErrorInfo(code="remote_timeout", message="Late.")), "Gateway Timeout"),
-    (RunFailed(error=ErrorInfo(code="guard_tripped", message="Request blocked.")), "Request blocked"),
-    (RunCancelled(by="local"), "Request cancelled"),
-    (RunWaiting(questions=[ASKED]), "The agent waits for an answer"),
-]
-
-
-@pytest.mark.contract("FACE-2", "FACE-3", "FACE-4", "FACE-17", "EVT-8")
-@pytest.mark.parametrize(("last", "error"), FAILURES, ids=lambda value: getattr(value, "type", ""))
-def test_every_end_without_an_answer_is_an_error_in_every_style(last: Event, error: str) -> None:
-    events = log(
-        *BEGUN,
-        MessageStarted(message_id="m1", role="assistant"),
-        TextDelta(message_id="m1", delta="Hel"),
-        last,
-    )
-    checks: list[tuple[Callable[[str], Any], Any]] = [
-        (check_lesson, TextFrames(Lesson())),
-        (check_deltas, TextFrames(Deltas())),
-        (check_tokens, TextFrames(Tokens())),
-        (check_indexed, TextFrames(Indexed())),
-        (check_queries, QueryFrames()),
-    ]
-    for check, frames in checks:
-        assert check(told(frames, events)).error["error"] == error
-        assert frames.over
-    assert (check_socket(messages(events)).error or {})["error"] == error
-
-
-@pytest.mark.contract("FACE-4", "RES-1")
-def test_a_timeout_says_the_seconds_it_ran_without_those_it_waited() -> None:
-    events = log(
-        *BEGUN,
-        QuestionAsked(question_id="q1", kind="input", prompt="Which one?"),
-        RunWaiting(questions=[ASKED]),
-        QuestionAnswered(question_id="q1", by="local", outcome="answered"),
-        RunResumed(attempt=1, reason="answered"),
-        RunFailed(error=ErrorInfo(code="timed_out", message="Too long.")),
-        seconds=[0, 1, 5, 5, 45, 45, 50],
-    )
-    turn = TextTurn()
-    for stamped in events:
-        turn.take(stamped)
-    assert turn.end is not None
-    assert turn.end.failure is not None
-    assert (turn.end.failure.status, turn.end.failure.error) == (408, "Request timed out after 9 seconds")
-
-
-@pytest.mark.contract("FACE-2", "EVT-4")
-def test_a_wait_that_is_over_does_not_end_a_log_that_is_read_again() -> None:
-    events = log(
-        *BEGUN,
-        QuestionAsked(question_id="q1", kind="input", prompt="Which one?"),
-        RunWaiting(questions=[ASKED]),
-        RunResumed(attempt=1, reason="answered"),
-        *said("m1", "Milk"),
-        done("Milk"),
-    )
-    assert check_indexed(told(TextFrames(Indexed()), events)).text == "Milk"
-    assert check_queries(told(QueryFrames(), events)).error is None
-
-
-@pytest.mark.contract("FACE-2")
-def test_a_guards_words_are_told_when_it_blocks() -> None:
-    events = log(
-        *BEGUN,
-        GuardTripped(guard="math", stage="input", action="block", info="homework"),
-        RunFailed(error=ErrorInfo(code="guard_tripped", message="Request blocked.")),
-    )
-    assert check_lesson(told(TextFrames(Lesson()), events)).error == {
-        "error": "Request blocked: homework",
-        "detail": "Request blocked: homework",
-    }
 
 
 @pytest.mark.contract("FACE-17")

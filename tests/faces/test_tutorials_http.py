@@ -1,4 +1,4 @@
-"""The tutorials' routes over HTTP: shapes, limits, refusals, ownership, errors, and clients who leave."""
+"""The lesson's routes over HTTP: shapes, limits, refusals, ownership, errors, and clients who leave."""
 
 from __future__ import annotations
 
@@ -20,7 +20,6 @@ from landline.model.messages import TextPart
 from landline.model.runs import Question
 from landline.testing.faces.tutorials import (
     check_deltas,
-    check_indexed,
     check_lesson,
     check_queries,
     check_tokens,
@@ -28,10 +27,7 @@ from landline.testing.faces.tutorials import (
 from landline.web.door import Door
 from tests.faces.fakes import FakeAuthenticator, World, native_ports
 from tests.faces.serving import served
-from tests.faces.tutorials_app import LESSON, build, open_session, reached
-
-FORM = "application/x-www-form-urlencoded"
-LOCAL_KEY = {"X-API-Key": "key-local"}
+from tests.faces.tutorials_app import LESSON, LOCAL_KEY, build, open_session, query, reached
 
 
 @pytest.fixture
@@ -184,7 +180,7 @@ async def test_what_does_not_fit_is_refused(
     assert not world.run_rows
 
 
-@pytest.mark.contract("FACE-2", "FACE-4", "TRU-19", "TRU-4")
+@pytest.mark.contract("FACE-2", "FACE-4", "TRU-19")
 @pytest.mark.parametrize(
     "name",
     ["conversation_history", "message_history", "messages", "user_id", "approvals", "tool_results", "tools"],
@@ -256,74 +252,6 @@ async def test_errors_of_the_door_have_both_fields(keyed: httpx.AsyncClient) -> 
     assert twice.status_code == 400
 
 
-async def query(
-    client: httpx.AsyncClient,
-    thread_id: str,
-    *,
-    headers: dict[str, str],
-    route: str = "query",
-    raw: bool = False,
-) -> httpx.Response:
-    body = {"query": "What is my balance?", "thread_id": thread_id}
-    if raw:
-        return await client.post(f"/api/v1/agent/{route}", content=json.dumps(body), headers=headers)
-    return await client.post(f"/api/v1/agent/{route}", json=body, headers=headers)
-
-
-@pytest.mark.contract("FACE-3")
-async def test_a_query_answers_with_the_ids_of_the_thread(client: httpx.AsyncClient, world: World) -> None:
-    thread_id = await open_session(client)
-    answer = await query(client, thread_id, headers={})
-    (run,) = world.run_rows.values()
-    assert answer.json() == {"thread_id": thread_id, "message_id": run.message_id, "response": "Hello"}
-    streamed = await query(client, thread_id, headers={}, route="stream")
-    asked = check_queries(streamed.text, streamed.headers["content-type"])
-    assert list(asked.messages.values()) == [["Hello"]]
-
-
-@pytest.mark.contract("FACE-3", "TRU-13")
-@pytest.mark.parametrize("route", ["query", "stream"])
-@pytest.mark.parametrize("credential", [LOCAL_KEY, {"Authorization": "Bearer key-local"}])
-async def test_curls_own_content_type_is_taken_with_a_credentials_header_only(
-    client: httpx.AsyncClient, keyed: httpx.AsyncClient, route: str, credential: dict[str, str]
-) -> None:
-    thread_id = await open_session(client)
-    for kind in ({"Content-Type": FORM}, {"Content-Type": f"{FORM}; charset=utf-8"}, {}):
-        taken = await query(keyed, thread_id, headers={**credential, **kind}, route=route, raw=True)
-        assert taken.status_code == 200, taken.text
-        # A page of another origin could send this; the open server would believe it.
-        refused = await query(client, thread_id, headers=kind, route=route, raw=True)
-        assert (refused.status_code, refused.json()["error"]) == (415, "Unsupported Media Type")
-    for kind in ("text/plain", "multipart/form-data; boundary=x"):
-        headers = {**credential, "Content-Type": kind}
-        assert (await query(keyed, thread_id, headers=headers, route=route, raw=True)).status_code == 415
-    assert (await keyed.post("/chat", content=json.dumps(LESSON), headers=LOCAL_KEY)).status_code == 415
-
-
-@pytest.mark.contract("FACE-3")
-async def test_an_empty_body_is_refused_with_or_without_a_key(keyed: httpx.AsyncClient) -> None:
-    empty = await keyed.post("/api/v1/agent/query", headers=LOCAL_KEY)
-    assert (empty.status_code, empty.json()["error"]) == (422, "Validation error")
-    form = {**LOCAL_KEY, "Content-Type": FORM}
-    words = await keyed.post("/api/v1/agent/query", content=b"query=a&thread_id=b", headers=form)
-    assert words.status_code == 400
-
-
-@pytest.mark.contract("FACE-3", "TRU-4")
-async def test_a_user_id_may_only_be_the_keys_own(
-    client: httpx.AsyncClient, keyed: httpx.AsyncClient, world: World
-) -> None:
-    thread_id = await open_session(client)
-    own = await query(keyed, thread_id, headers={**LOCAL_KEY, "X-User-ID": "local"})
-    assert own.status_code == 200
-    before = len(world.run_rows)
-    other = await query(keyed, thread_id, headers={**LOCAL_KEY, "X-User-ID": "other"})
-    assert (other.status_code, other.json()["error"]) == (403, "Forbidden")
-    assert len(world.run_rows) == before
-    anybody = await query(client, thread_id, headers={"X-User-ID": "123e4567-e89b-12d3-a456-426614174000"})
-    assert anybody.status_code == 200
-
-
 @pytest.mark.contract("FACE-2", "FACE-3", "FACE-4", "EVT-8", "FACE-17")
 async def test_a_stream_that_breaks_ends_with_the_wires_own_error(
     client: httpx.AsyncClient, world: World
@@ -378,32 +306,6 @@ async def test_an_agent_that_asks_is_told_as_409_and_keeps_its_question(
     assert run_id in busy.json()["detail"]
 
 
-@pytest.mark.contract("FACE-4", "EVT-4")
-async def test_listening_starts_nothing_and_comes_back_where_it_was(
-    client: httpx.AsyncClient, world: World
-) -> None:
-    session_id = await open_session(client)
-    nothing = await client.get(f"/stream?session_id={session_id}")
-    assert (nothing.status_code, nothing.json()["error"]) == (404, "Not Found")
-    await client.post("/chat", json={**LESSON, "session_id": session_id})
-    heard = await client.get(f"/stream?session_id={session_id}")
-    assert check_indexed(heard.text, heard.headers["content-type"]).text == "Hello"
-    assert heard.headers["connection"] == "keep-alive"
-    (run_id,) = world.run_rows
-    rest = await client.get(f"/stream?session_id={session_id}", headers={"Last-Event-ID": f"{run_id}:0"})
-    assert check_indexed(rest.text, after=0).text == ""
-    end = await client.get(f"/stream?session_id={session_id}", headers={"Last-Event-ID": f"{run_id}:1"})
-    assert (end.status_code, end.content) == (204, b"")
-    assert len(world.run_rows) == 1
-    other = await open_session(client)
-    elsewhere = await client.get(f"/stream?session_id={other}", headers={"Last-Event-ID": f"{run_id}:0"})
-    assert elsewhere.status_code == 404
-    for name in ("prompt", "message", "q"):
-        assert (await client.get(f"/stream?session_id={session_id}&{name}=hi")).status_code == 422
-    assert (await client.get("/stream?session_id=x", headers={"Last-Event-ID": "5"})).status_code == 422
-    assert len(world.run_rows) == 1
-
-
 @pytest.mark.contract("AGT-6")
 async def test_every_route_opens_the_hosts_context(world: World) -> None:
     async def context(request: Request, caller: Caller) -> str:
@@ -420,30 +322,6 @@ async def test_every_route_opens_the_hosts_context(world: World) -> None:
         own = await client.post("/multi-agent/chat", json={**LESSON, "agent_type": "notes", "context": {}})
         assert own.status_code == 422
     assert [(one.has_context, one.context) for one in world.started] == [(True, "POST of local")] * 6
-
-
-PLANNED = [
-    ("POST", "/chat/cached"), ("POST", "/chat/reliable"), ("POST", "/chat/resilient"), ("POST", "/token"),
-    ("POST", "/chat/protected"), ("POST", "/chat/premium"), ("POST", "/chat/api-key"), ("POST", "/chat/user"),
-    ("POST", "/admin/agents"), ("GET", "/admin/agents"),
-]  # fmt: skip
-MORE = [
-    ("POST", "/multi-agent"),
-    ("POST", "/multi-agent/chat"),
-    ("POST", "/auto-route/chat"),
-    ("POST", "/stream-chat"),
-    ("GET", "/stream"),
-]
-
-
-@pytest.mark.contract("FACE-4", "FACE-14")
-async def test_what_is_planned_is_not_there_and_the_rest_only_when_switched_on(world: World) -> None:
-    async with reached(world) as client:
-        for method, path in PLANNED:
-            assert (await client.request(method, path, json={})).status_code == 404, path
-    async with reached(world, with_more=False) as client:
-        for method, path in MORE:
-            assert (await client.request(method, path, json={})).status_code == 404, path
 
 
 @pytest.mark.contract("FACE-2", "FACE-3", "RUN-2")

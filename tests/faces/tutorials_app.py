@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -18,6 +19,7 @@ from landline.web.guard import Guard
 from tests.faces.fakes import FakeAuthenticator, World, native_ports
 
 LESSON = {"message": "What is RAG?"}
+LOCAL_KEY = {"X-API-Key": "key-local"}
 
 
 def build(ports: FacePorts, *, with_more: bool = True) -> ASGIApp:
@@ -46,3 +48,17 @@ async def open_session(client: httpx.AsyncClient, **headers: str) -> str:
     )
     assert answer.status_code == 201, answer.text
     return str(answer.json()["session_id"])
+
+
+async def query(
+    client: httpx.AsyncClient,
+    thread_id: str,
+    *,
+    headers: dict[str, str],
+    route: str = "query",
+    raw: bool = False,
+) -> httpx.Response:
+    body = {"query": "What is my balance?", "thread_id": thread_id}
+    if raw:
+        return await client.post(f"/api/v1/agent/{route}", content=json.dumps(body), headers=headers)
+    return await client.post(f"/api/v1/agent/{route}", json=body, headers=headers)

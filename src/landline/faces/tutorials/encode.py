@@ -5,7 +5,7 @@ the other, in the order they began, with an empty line between them; a structure
 reads it as the messages of the bank's stream.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
@@ -31,7 +31,7 @@ from landline.model.events import (
 )
 from landline.model.times import parse_iso
 
-__all__ = ["TAKEN_BACK", "End", "Ending", "Queries", "TextTurn", "as_text"]
+__all__ = ["TAKEN_BACK", "End", "Ending", "Queries", "TextTurn", "as_text", "taken_back"]
 
 TAKEN_BACK: Final = Failure(
     status=409,
@@ -41,6 +41,21 @@ TAKEN_BACK: Final = Failure(
     code="message_retracted",
 )
 _GAP: Final = "\n\n"
+_TAKES_BACK: Final = frozenset({"message.retracted", "run.resumed"})
+
+
+def taken_back(events: Iterable[Stamped]) -> set[str]:
+    """Return the messages that these events take back."""
+    found: set[str] = set()
+    for stamped in events:
+        if stamped.type not in _TAKES_BACK:
+            continue
+        match stamped.event():
+            case MessageRetracted(message_id=id_) | RunResumed(drop_message_id=str(id_)):
+                found.add(id_)
+            case _:
+                pass
+    return found
 
 
 def as_text(output: Any) -> str:
@@ -114,10 +129,16 @@ class _Message:
 
 
 class TextTurn:
-    """A turn as one text, in increments. `end` is set once nothing more comes."""
+    """A turn as one text, in increments. `end` is set once nothing more comes.
 
-    def __init__(self) -> None:
+    Args:
+        whole: Tell the text at the end only, so that what was taken back before is not in it.
+        without: Messages that are known to have been taken back.
+    """
+
+    def __init__(self, *, whole: bool = False, without: Collection[str] = ()) -> None:
         self.end: End | None = None
+        self._whole, self._without = whole, without
         self._ending = Ending()
         self._text: list[str] = []
         self._messages: dict[str, _Message] = {}
@@ -128,7 +149,7 @@ class TextTurn:
             return []
         event = stamped.event()
         match event:
-            case MessageStarted(message_id=id_, role="assistant"):
+            case MessageStarted(message_id=id_, role="assistant") if id_ not in self._without:
                 self._messages[id_] = _Message()
             case TextDelta(message_id=id_, delta=delta) if id_ in self._messages:
                 self._messages[id_].pieces.append(delta)
@@ -142,8 +163,9 @@ class TextTurn:
                     return []
             case _:
                 pass
-        told = list(self._advance())
-        self._finish(self._ending.take(stamped, event), told)
+        ended = self._ending.take(stamped, event)
+        told = list(self._advance()) if ended is not None or not self._whole else []
+        self._finish(ended, told)
         return told
 
     def close(self) -> None:

@@ -12,7 +12,18 @@ from starlette.types import Scope
 from landline.model.errors import ErrorInfo, NotFound
 from landline.web.problems import Problem, request_id, told
 
-__all__ = ["Failure", "Gone", "RunEnded", "failure_of", "not_found", "of_error", "of_run", "tell", "waiting"]
+__all__ = [
+    "WAITING",
+    "Failure",
+    "Gone",
+    "RunEnded",
+    "failure_of",
+    "not_found",
+    "of_error",
+    "of_run",
+    "tell",
+    "waiting",
+]
 
 _TITLE_IS_DETAIL: Final = frozenset({"session_not_found", "thread_not_found"})
 """Texts that the tutorials' clients compare: told in both fields."""
@@ -26,6 +37,8 @@ _STATUS_OF_ENDING: Final = {
 }
 """What a failure of something that the agent called is, by the end of its code: `model_unavailable`."""
 _RETRY_AFTER_S: Final = 5
+WAITING: Final = "run_waiting"
+"""The code of a run that asks something."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

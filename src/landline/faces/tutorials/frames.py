@@ -4,13 +4,13 @@ Bare text in an event stream cannot hold a carriage return, which ends a line th
 line feed. The other styles are JSON and change nothing.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, Final, Protocol
 
 import msgspec
 
 from landline.faces.tutorials.encode import End, Queries, TextTurn
-from landline.faces.tutorials.errors import Failure
+from landline.faces.tutorials.errors import WAITING, Failure
 from landline.model.events import Stamped
 
 __all__ = [
@@ -132,11 +132,12 @@ class Tokens:
 class Indexed:
     """Unnamed frames `{token, index}`, each with an id to come back with, then an event `done`.
 
-    `seen` is the last index that the reader has; frames up to it are left out.
+    `seen` is the last index that the reader has; frames up to it are left out. An id is the run, how many of its messages
+    had been taken back, and the index: when more are by the time that the reader comes back, its indexes count no more.
     """
 
-    def __init__(self, *, seen: int = -1) -> None:
-        self._seen = seen
+    def __init__(self, *, seen: int = -1, taken_back: int = 0) -> None:
+        self._seen, self._taken_back = seen, taken_back
         self._index = -1
         self._run = ""
 
@@ -153,12 +154,14 @@ class Indexed:
         return data_frame({"token": text, "index": self._index}, id_=self._place)
 
     def end(self, end: End) -> bytes:
-        """Return that it is done, or the error; both have the place after the last increment."""
+        """Return that it is done, or the error; what is final has the place after the last increment."""
         self._index += 1
         if self._index <= self._seen:
             return b""
         if end.failure is not None:
-            return data_frame(end.failure.body, event="error", id_=self._place)
+            # A run that waits goes on later, and its next increment has this place.
+            place = None if end.failure.code == WAITING else self._place
+            return data_frame(end.failure.body, event="error", id_=place)
         return data_frame({"index": self._index}, event="done", id_=self._place)
 
     def failed(self, failure: Failure) -> bytes:
@@ -167,7 +170,7 @@ class Indexed:
 
     @property
     def _place(self) -> str:
-        return f"{self._run}:{self._index}"
+        return f"{self._run}:{self._taken_back}:{self._index}"
 
 
 class SocketMessages:
@@ -193,11 +196,11 @@ class SocketMessages:
 
 
 class TextFrames:
-    """A turn in one style; `over` once the last frame was said."""
+    """A turn in one style, without the messages that are known to have been taken back; `over` once all is said."""
 
-    def __init__(self, style: Style) -> None:
+    def __init__(self, style: Style, *, without: Collection[str] = ()) -> None:
         self.style = style
-        self._turn = TextTurn()
+        self._turn = TextTurn(without=without)
         self._begun = False
         self.over = False
 

@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from landline.faces.tutorials import decode
 from landline.faces.tutorials.documents import answer, problems, stream
-from landline.faces.tutorials.encode import TextTurn
+from landline.faces.tutorials.encode import TextTurn, taken_back
 from landline.faces.tutorials.errors import Gone
 from landline.faces.tutorials.frames import Indexed, TextFrames, Tokens
 from landline.faces.tutorials.turn import agent_named, answered, json_response, owned, started, streamed
@@ -35,7 +35,7 @@ PlaceParam = Annotated[
     str | None,
     Header(
         alias="Last-Event-ID",
-        pattern=r"^[0-9A-Za-z-]{1,64}:[0-9]{1,9}$",
+        pattern=r"^[0-9A-Za-z-]{1,64}:[0-9]{1,9}:[0-9]{1,9}$",
         description="The id of the last frame that was seen; a browser sends it when it comes back.",
     ),
 ]
@@ -80,13 +80,16 @@ class PatternRoutes:
         """
         _refuse_others(request)
         thread = await owned(self._ports, caller, session_id, what="Session")
-        named, _, seen = (place or "").partition(":")
+        named, before, seen = (place or "::").split(":")
         run = await self._run(caller, thread.id, named)
-        told = int(seen) if seen else -1
-        if told >= 0 and run.status in TERMINAL and not await self._more(caller, run, told):
+        dropped = await self._taken_back(caller, run)
+        # What was told before more was taken back does not count: this is a new reading, from the first.
+        told = int(seen) if place and int(before) == len(dropped) else -1
+        if told >= 0 and run.status in TERMINAL and not await self._more(caller, run, told, dropped):
             return Response(status_code=204)
-        frames = TextFrames(Indexed(seen=told))
-        return streamed(self._ports, caller, run.id, frames, headers={"connection": "keep-alive"})
+        return streamed(
+            self._ports, caller, run.id, _indexed(told, dropped), headers={"connection": "keep-alive"}
+        )
 
     async def _run(self, caller: Caller, thread_id: str, run_id: str) -> Run:
         if run_id:
@@ -99,8 +102,14 @@ class PatternRoutes:
             raise NotFound("Nothing was asked on this session yet.")
         return newest[0]
 
-    async def _more(self, caller: Caller, run: Run, seen: int) -> bool:
-        frames = TextFrames(Indexed(seen=seen))
+    async def _taken_back(self, caller: Caller, run: Run) -> set[str]:
+        found: set[str] = set()
+        async for batch in self._ports.runs.follow(caller, run.id, live=False):
+            found |= taken_back(batch)
+        return found
+
+    async def _more(self, caller: Caller, run: Run, seen: int, dropped: set[str]) -> bool:
+        frames = _indexed(seen, dropped)
         async for batch in self._ports.runs.follow(caller, run.id):
             if frames.take(batch):
                 return True
@@ -112,7 +121,7 @@ class PatternRoutes:
         usage = {"input_tokens": 12, "output_tokens": 4, "total_tokens": 16, "cost_usd": None}
         named = {"response": "Hello.", "agent_type": "sales", "metadata": {"usage": usage, "session_id": id_}}
         routed = {"response": "Hello.", "routed_to": "sales"}
-        indexed = f'id: {id_}:0\ndata: {{"token":"Hello","index":0}}\n\n'
+        indexed = f'id: {id_}:0:0\ndata: {{"token":"Hello","index":0}}\n\n'
         turn = problems(404, 408, 409, 415, 502, 504)
         return [
             Entry(method="POST", path="/multi-agent/chat", endpoint=self.agent_chat, name="patterns_agent_chat",
@@ -142,7 +151,7 @@ class MultiAgentRoute:
             request, caller, [decode.message(body.message, agent=name) for name in names]
         )
         begun = await self._fanout.start(caller, wanted)
-        turns = [TextTurn() for _ in begun]
+        turns = [TextTurn(whole=True) for _ in begun]
 
         async def follow() -> None:
             async with asyncio.TaskGroup() as tasks:
@@ -209,6 +218,10 @@ def _result(name: str, begun: Started | LandlineError, turn: TextTurn) -> dict[s
     if turn.end.failure is not None:
         return {**told, "error": turn.end.failure.error}
     return {**told, "response": turn.end.text}
+
+
+def _indexed(seen: int, dropped: set[str]) -> TextFrames:
+    return TextFrames(Indexed(seen=seen, taken_back=len(dropped)), without=dropped)
 
 
 def _refuse_others(request: Request) -> None:

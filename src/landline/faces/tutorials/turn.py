@@ -134,7 +134,7 @@ async def answered(ports: FacePorts, request: Request, caller: Caller, run: Run)
         Gone: The client left.
         Draining: The server stops; the run goes on after it.
     """
-    turn = TextTurn()
+    turn = TextTurn(whole=True)
 
     async def follow() -> None:
         async for batch in ports.runs.follow(caller, run.id):

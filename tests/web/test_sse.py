@@ -150,6 +150,15 @@ async def test_a_stream_that_begins_while_draining_says_goodbye_at_once() -> Non
     assert line.body == CLOSING
 
 
+@pytest.mark.contract("REL-4")
+async def test_a_face_says_goodbye_in_its_own_words() -> None:
+    drain, line = Drain(), Line()
+    drain.start()
+    stream = EventStream(pieces([event(1)], then=forever), door=door(drain=drain), closing=b"data: bye\n\n")
+    await run(stream, line)
+    assert line.body == b"data: bye\n\n"
+
+
 @pytest.mark.contract("REL-10")
 async def test_a_reader_that_takes_nothing_is_dropped() -> None:
     line = Line()

@@ -88,7 +88,7 @@ class EventStream(Response):
     """Writes a source of byte pieces (each one or more whole frames) until it ends.
 
     `on_gone` is called when the client goes away before that; not when the server drains or drops a slow reader, who
-    may both return.
+    may both return. `closing` is said on drain, `error_frame` makes what is said when the source raises.
     """
 
     media_type = "text/event-stream"
@@ -101,6 +101,7 @@ class EventStream(Response):
         on_gone: Callable[[], Awaitable[Any]] | None = None,
         headers: Mapping[str, str] | None = None,
         error_frame: Callable[[Exception, Scope], bytes] = error_frame,
+        closing: bytes = CLOSING,
     ) -> None:
         self.status_code = 200
         self.background = None
@@ -109,6 +110,7 @@ class EventStream(Response):
         self._door = door
         self._on_gone = on_gone
         self._error_frame = error_frame
+        self._closing = closing
         self._lock = asyncio.Lock()
         self._wrote = 0
 
@@ -130,7 +132,7 @@ class EventStream(Response):
             gone.cancel()
             await asyncio.wait({pump, gone})
         if self._door.drain.started and pump.cancelled():
-            return await self._end(send, CLOSING)
+            return await self._end(send, self._closing)
         error = None if pump.cancelled() else pump.exception()
         if isinstance(error, SlowReader):
             return _abort(scope)
@@ -169,7 +171,7 @@ class EventStream(Response):
 
     async def _end(self, send: Send, last: bytes) -> None:
         with suppress(TimeoutError, OSError):
-            async with asyncio.timeout(_GOODBYE_S if last is CLOSING else self._door.send_timeout_s):
+            async with asyncio.timeout(_GOODBYE_S if last is self._closing else self._door.send_timeout_s):
                 await send({"type": "http.response.body", "body": last, "more_body": False})
 
     async def _leave(self) -> None:

@@ -1,0 +1,93 @@
+"""Images and documents that come inside a message: kept as the caller's files, and given to the agent by id (THR-9)."""
+
+import base64
+import binascii
+from collections.abc import AsyncIterator, Sequence
+from typing import Any, cast
+
+from landline.faces.ag_ui.wire import DataSource, FileSource, MediaPart, TextPart, UrlSource
+from landline.model.callers import Caller
+from landline.model.errors import Invalid, Unsupported
+from landline.model.files import FileInfo
+from landline.model.messages import FilePart, ImagePart, Part
+from landline.model.messages import TextPart as TextOfMessage
+from landline.ports.runs import Files
+from landline.web.upload import clean_name
+
+__all__ = ["check_media", "keep_parts"]
+
+
+def check_media(parts: Sequence[TextPart | MediaPart]) -> None:
+    """Refuse what cannot be kept, before anything is.
+
+    Raises:
+        Unsupported: The bytes are somewhere else.
+        Invalid: They are no base64.
+    """
+    for part in parts:
+        if isinstance(part, MediaPart):
+            _bytes_of(part)
+
+
+async def keep_parts(files: Files, caller: Caller, parts: Sequence[TextPart | MediaPart]) -> list[Part]:
+    """Return parts as the agent gets them; bytes are kept as files first.
+
+    Raises:
+        Invalid, TooLarge: What the bytes show is no image where one is told, is refused, or is too large.
+        NotFound: A file is not the caller's.
+    """
+    kept: list[Part] = []
+    for part in parts:
+        if isinstance(part, TextPart):
+            if part.text:
+                kept.append(TextOfMessage(text=part.text))
+            continue
+        data = _bytes_of(part)
+        if data is None:
+            info = await files.info(caller, part.source.value)
+        else:
+            info, _ = await files.upload(caller, _name(part), _once(data))
+        kept.append(_part(part, info))
+    return kept
+
+
+def _part(part: MediaPart, info: FileInfo) -> Part:
+    if part.type != "image":
+        return FilePart(file_id=info.id, name=info.name, media_type=info.media_type)
+    if not info.media_type.startswith("image/"):
+        raise Invalid("A part is told to be an image, and its bytes are none.", code="not_an_image")
+    return ImagePart(file_id=info.id, name=info.name, media_type=info.media_type)
+
+
+def _bytes_of(part: MediaPart) -> bytes | None:
+    """Return the bytes that came along, None for a file of ours."""
+    match part.source:
+        case FileSource(provider="landline"):
+            return None
+        case FileSource():
+            raise Unsupported(
+                "A file at another provider cannot be read here.", code="file_source_unsupported"
+            )
+        case UrlSource(value=url) if not url.startswith("data:"):
+            raise Unsupported("Files are not fetched from URLs; send their bytes.", code="url_unsupported")
+        case UrlSource(value=url):
+            head, comma, text = url.partition(",")
+            if not comma or not head.endswith(";base64"):
+                raise Invalid("A data URL must hold base64.", code="malformed_data")
+        case DataSource(value=text):
+            pass
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        raise Invalid("The bytes of a part are no base64.", code="malformed_data") from None
+
+
+def _name(part: MediaPart) -> str:
+    metadata: object = part.metadata
+    given = cast("dict[str, Any]", metadata) if isinstance(metadata, dict) else {}
+    name = given.get("filename") or given.get("name")
+    return clean_name(name) if isinstance(name, str) else part.type
+
+
+async def _once(data: bytes) -> AsyncIterator[bytes]:
+    yield data

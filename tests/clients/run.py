@@ -2,7 +2,8 @@
 
 Each folder beside this file is one wire: a `package.json` with exact versions and a `run.mjs`, or a `requirements.txt`
 (and a `no-deps.txt` of packages whose own requirements fit nothing else) and a `run.py`. It finds the server in BASE_URL
-and exits with 0 when all held. Packages are installed in `.venv/clients`, never in the tree.
+and exits with 0 when all held; where there is an `agents.py` too, those agents are served to it. Packages are installed
+in `.venv/clients`, never in the tree.
 """
 
 import argparse
@@ -65,15 +66,24 @@ def held(name: str, url: str) -> bool:
     return subprocess.run(command, cwd=folder, env=environ, timeout=WITHIN_S, check=False).returncode == 0
 
 
+def agents_of(name: str) -> str:
+    """Return what is served to the wire's client: agents of its own where it brings some, else the fixture's."""
+    own = HERE / name / "agents.py"
+    return str(own) if own.exists() else FIXTURE
+
+
 async def run(names: list[str]) -> int:
-    """Serve the fixture agents, run the clients, and return how many did not hold."""
-    with tempfile.TemporaryDirectory() as folder:
-        server = ServedProcess(FIXTURE, data=Path(folder) / "data", environ={"LANDLINE_FACES": "all"})
-        await server.start(timeout_s=60)
-        try:
-            failed = [name for name in names if not await asyncio.to_thread(held, name, server.url)]
-        finally:
-            server.kill()
+    """Serve the agents, run the clients, and return how many did not hold."""
+    failed: list[str] = []
+    for target in sorted({agents_of(name) for name in names}):
+        with tempfile.TemporaryDirectory() as folder:
+            server = ServedProcess(target, data=Path(folder) / "data", environ={"LANDLINE_FACES": "all"})
+            await server.start(timeout_s=60)
+            try:
+                served = [name for name in names if agents_of(name) == target]
+                failed += [name for name in served if not await asyncio.to_thread(held, name, server.url)]
+            finally:
+                server.kill()
     print(f"{len(names) - len(failed)} passed, {len(failed)} failed {' '.join(failed)}".rstrip())
     return len(failed)
 

@@ -205,8 +205,7 @@ class AgentRoutes:
         self, request: Request, caller: Caller, thread: Thread | None, asked: _Asked, leaving: OnDisconnect
     ) -> Response:
         body = asked.body
-        if body.resume:
-            raise Conflict("The thread waits for no interrupt.", code="interrupt_closed")
+        await self._check_stale(caller, thread, body)
         if thread is None or thread.head_id is None:
             decode.check_history(body.messages)
         decode.call_answers(body.messages, {})
@@ -259,6 +258,14 @@ class AgentRoutes:
         with suppress(Conflict):  # the same request came twice at once, and both began the same run
             await self._records.keep(caller, thread.id, kept, users=ours, results={})
         return self._stream(caller, segment, leaving)
+
+    async def _check_stale(self, caller: Caller, thread: Thread | None, body: RunBody) -> None:
+        """Refuse answers to what was never asked. A client repeats those to a run that failed with its next message."""
+        given = {entry.interrupt_id for entry in body.resume or ()}
+        run = await self._newest(caller, thread, None) if given else None
+        asked = await self._telling.asked(caller, run.id) if run is not None else set[str]()
+        if not given <= asked:
+            raise Conflict("The thread waits for no such interrupt.", code="interrupt_closed")
 
     async def _input_of(self, caller: Caller, run_id: str) -> str | None:
         """Return the id of the user's message that a run answers."""

@@ -13,7 +13,7 @@ from landline.faces.ag_ui.records import Records
 from landline.faces.ag_ui.transcript import past_messages
 from landline.model.callers import Caller
 from landline.model.errors import Conflict, Gone
-from landline.model.events import Stamped
+from landline.model.events import QuestionAsked, Stamped
 from landline.model.messages import Message
 from landline.ports.store import MessageQuery
 from landline.web.face import FacePorts
@@ -101,6 +101,15 @@ class Telling:
             if stamped.type == "run.waiting":
                 waited = stamped.seq
         return waited
+
+    async def asked(self, caller: Caller, log: str) -> set[str]:
+        """Return the ids of all questions that the run has asked."""
+        found: set[str] = set()
+        async for stamped in self._log(caller, log, live=False):
+            event = stamped.event()
+            if isinstance(event, QuestionAsked):
+                found.add(event.question_id)
+        return found
 
     async def _log(self, caller: Caller, log: str, *, live: bool = True) -> AsyncGenerator[Stamped]:
         batches = self._ports.runs.follow(caller, log, live=live)

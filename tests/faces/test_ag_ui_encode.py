@@ -319,6 +319,10 @@ def test_a_call_and_a_question_at_once_are_an_interrupt() -> None:
     [
         (Question(question_id="q", kind="input", prompt="Who?"), {"type": "string"}),
         (
+            Question(question_id="q", kind="input", prompt="Who?", choices=["Ada"]),
+            {"type": "string", "examples": ["Ada"]},
+        ),
+        (
             Question(question_id="q", kind="choice", prompt="Which?", choices=["a", "b"]),
             {"type": "string", "enum": ["a", "b"]},
         ),

@@ -10,9 +10,9 @@ import pytest
 from landline.testing.faces.ag_ui import AgUiFrame, check_ag_ui, read_ag_ui
 from landline.testing.grammar import GrammarError
 
-START = {"type": "RUN_STARTED", "threadId": "t", "runId": "r", "protocolVersion": "1.0"}
-END = {"type": "RUN_FINISHED", "threadId": "t", "runId": "r", "outcome": {"type": "success"}}
-OPEN = {"type": "TEXT_MESSAGE_START", "messageId": "m", "role": "assistant"}
+START: dict[str, Any] = {"type": "RUN_STARTED", "threadId": "t", "runId": "r", "protocolVersion": "1.0"}
+END: dict[str, Any] = {"type": "RUN_FINISHED", "threadId": "t", "runId": "r", "outcome": {"type": "success"}}
+OPEN: dict[str, Any] = {"type": "TEXT_MESSAGE_START", "messageId": "m", "role": "assistant"}
 SAY = {"type": "TEXT_MESSAGE_CONTENT", "messageId": "m", "delta": "x"}
 CLOSE = {"type": "TEXT_MESSAGE_END", "messageId": "m"}
 CALL = {"type": "TOOL_CALL_START", "toolCallId": "c", "toolCallName": "look"}
@@ -29,7 +29,14 @@ SPAN = {"type": "REASONING_START", "messageId": "s"}
 THINK = {"type": "REASONING_MESSAGE_START", "messageId": "s", "role": "reasoning"}
 STEP = {"type": "STEP_STARTED", "stepName": "b"}
 ERROR = {"type": "RUN_ERROR", "message": "no", "code": "x"}
-SNAPSHOT = {"type": "MESSAGES_SNAPSHOT", "messages": [{"id": "m", "role": "assistant", "content": "y"}]}
+SNAPSHOT: dict[str, Any] = {
+    "type": "MESSAGES_SNAPSHOT",
+    "messages": [{"id": "m", "role": "assistant", "content": "y"}],
+}
+
+
+NOTHING_ASKED: dict[str, Any] = {**END, "outcome": {"type": "interrupt", "interrupts": []}}
+NOTHING_LEFT: dict[str, Any] = {**END, "outcome": {"type": "success", "pendingToolCallIds": []}}
 
 
 def stream(*events: dict[str, Any]) -> list[AgUiFrame]:
@@ -37,7 +44,7 @@ def stream(*events: dict[str, Any]) -> list[AgUiFrame]:
 
 
 def waiting(**interrupt: Any) -> dict[str, Any]:
-    told = {"id": "q", "reason": "input_required", "responseSchema": {}, **interrupt}
+    told: dict[str, Any] = {"id": "q", "reason": "input_required", "responseSchema": {}, **interrupt}
     return {**END, "outcome": {"type": "interrupt", "interrupts": [told]}}
 
 
@@ -90,9 +97,7 @@ def test_a_whole_stream_passes() -> None:
         pytest.param([START, OPEN, SAY, CLOSE, SNAPSHOT, END], id="a snapshot of another text"),
         pytest.param([START, OPEN, SNAPSHOT, CLOSE, END], id="a snapshot in mid-message"),
         pytest.param([START, {**END, "outcome": {"type": "novel"}}], id="an unknown outcome"),
-        pytest.param(
-            [START, {**END, "outcome": {"type": "interrupt", "interrupts": []}}], id="no interrupts"
-        ),
+        pytest.param([START, NOTHING_ASKED], id="no interrupts"),
         pytest.param(
             [START, waiting(reason="tool_call", toolCallId="c")], id="an interrupt of an untold call"
         ),
@@ -101,7 +106,7 @@ def test_a_whole_stream_passes() -> None:
             [START, {**END, "result": 1, "outcome": {"type": "cancelled"}}], id="cancelled with a result"
         ),
         pytest.param(
-            [START, CALL, ARGS, CALLED, {**END, "outcome": {"type": "success", "pendingToolCallIds": []}}],
+            [START, CALL, ARGS, CALLED, NOTHING_LEFT],
             id="a pending call is not named",
         ),
     ],

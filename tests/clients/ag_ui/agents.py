@@ -39,7 +39,7 @@ async def _erase(name: str) -> str:
 async def asker(run: PlainRun) -> str:
     """Ask for a name and a color."""
     name = await run.ask("What is your name?")
-    color = await run.ask("Which color?", choices=["red", "blue"])
+    color = await run.ask("Which color?", kind="choice", choices=["red", "blue"])
     return f"{name} likes {color}."
 
 

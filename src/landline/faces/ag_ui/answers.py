@@ -36,7 +36,7 @@ def answers_for(run: Run, body: RunBody) -> Answers | None:
     calls = {
         question.call_id: question
         for question in open_
-        if is_client_call(question.kind, question.tool) and question.call_id is not None
+        if is_client_call(question) and question.call_id is not None
     }
     results = call_answers(body.messages, calls)
     resume = body.resume or []

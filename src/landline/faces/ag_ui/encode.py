@@ -170,7 +170,7 @@ class Encoder:
             case ToolFailed(call_id=id_, error=error):
                 self._result(id_, error.message, error)
             case QuestionAsked(tool=str(tool), call_id=str(id_), arguments=arguments):
-                if is_client_call(event.kind, tool):
+                if is_client_call(event):
                     self._clients.add(id_)
                 self._call(id_, tool, arguments)
             case AgentChanged(target=target):
@@ -327,12 +327,8 @@ class Encoder:
         return [{"inputTokens": given, "outputTokens": made, "totalTokens": given + made}]
 
     def _waiting(self, questions: Sequence[Question]) -> None:
-        calls = [asked.call_id for asked in questions if is_client_call(asked.kind, asked.tool)]
-        asked = [
-            interrupt_of(question)
-            for question in questions
-            if not is_client_call(question.kind, question.tool)
-        ]
+        calls = [asked.call_id for asked in questions if is_client_call(asked)]
+        asked = [interrupt_of(question) for question in questions if not is_client_call(question)]
         if asked:
             self._finish({"type": "interrupt", "interrupts": asked})
         else:

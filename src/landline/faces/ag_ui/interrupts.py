@@ -5,6 +5,7 @@ from typing import Any, cast
 
 from landline.faces.ag_ui.wire import ResumeBody
 from landline.model.errors import Conflict, FieldError, Invalid
+from landline.model.events import QuestionAsked
 from landline.model.runs import Answer, Question
 
 __all__ = ["abandons", "answer_of", "check_cover", "interrupt_of", "is_client_call"]
@@ -12,9 +13,9 @@ __all__ = ["abandons", "answer_of", "check_cover", "interrupt_of", "is_client_ca
 _ABANDONED = "Abandoned by the user."
 
 
-def is_client_call(kind: str, tool: str | None) -> bool:
+def is_client_call(question: Question | QuestionAsked) -> bool:
     """Tell whether a question is a call that the application carries out; its answer is a tool message."""
-    return kind == "input" and tool is not None
+    return question.kind == "input" and question.tool is not None and question.call_id is not None
 
 
 def interrupt_of(question: Question) -> dict[str, Any]:
@@ -40,7 +41,7 @@ def _schema(question: Question) -> dict[str, Any]:
     if question.kind == "choice":
         return {"type": "string", "enum": list(question.choices or ())}
     if question.kind == "input":
-        return {"type": "string"}
+        return {"type": "string", **({"examples": list(question.choices)} if question.choices else {})}
     properties: dict[str, Any] = {"approved": {"type": "boolean"}, "reason": {"type": "string"}}
     if question.tool is not None and question.needed == 1:
         properties["editedArgs"] = {"type": "object", "description": "Replaces the tool's arguments."}
@@ -59,7 +60,7 @@ def check_cover(open_: Sequence[Question], resume: Sequence[ResumeBody]) -> None
         Invalid: An interrupt is not answered, or is answered twice.
         Conflict: An entry names an interrupt that the thread does not wait for.
     """
-    asked = [question.question_id for question in open_ if not is_client_call(question.kind, question.tool)]
+    asked = [question.question_id for question in open_ if not is_client_call(question)]
     given = [entry.interrupt_id for entry in resume]
     if len(set(given)) != len(given):
         raise _fault("an interrupt is answered twice")

@@ -38,10 +38,15 @@ def _bounded(value: Any) -> Any:
 
 
 class Body(BaseModel):
-    """What all bodies share: no silent conversion, camel case on the wire."""
+    """What all bodies share: no silent conversion; camel case, or the attribute names that Python clients send."""
 
     model_config = ConfigDict(
-        extra="ignore", strict=True, alias_generator=to_camel, protected_namespaces=(), validate_by_alias=True
+        extra="ignore",
+        strict=True,
+        alias_generator=to_camel,
+        protected_namespaces=(),
+        validate_by_alias=True,
+        validate_by_name=True,
     )
 
 

@@ -173,6 +173,8 @@ def test_an_approval_ends_one_stream_and_the_answer_begins_another_of_the_same_m
         {"type": "tool-output-available", "toolCallId": "c", "output": "gone"},
     ]
     message = check_stream(more, before=before)
+    # To the client that gave the answer it is not told.
+    assert told(whole, after=first[-1].seq, given=["q"]) == [more[0], *more[2:]]
     assert message.text == "Let me.Gone."
     assert message.tool("c")["output"] == "gone"
     # A client that comes later builds the same message.

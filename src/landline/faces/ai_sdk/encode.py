@@ -71,14 +71,21 @@ class Encoder:
         dropped: Messages that the log takes back later; nothing is said of them.
         after: What comes up to this event was told before: it is taken in, and not told.
         files: Data URLs by file id, to be filled before a `file` event is taken; one that is missing is told as data.
+        given: Questions whose answers the client gave itself, and shows already.
     """
 
     def __init__(
-        self, *, dropped: Collection[str] = (), after: int = 0, files: Mapping[str, str] | None = None
+        self,
+        *,
+        dropped: Collection[str] = (),
+        after: int = 0,
+        files: Mapping[str, str] | None = None,
+        given: Collection[str] = (),
     ) -> None:
         self.ended = False
         self._dropped = dropped
         self._after = after
+        self._given = given
         self._files: Mapping[str, str] = files if files is not None else {}
         self._turns = Turns()
         self._started = False
@@ -360,8 +367,9 @@ class Encoder:
             self._denied.add(call_id)
         if id_ not in self._approvals:
             return
-        response: Chunk = {"type": "tool-approval-response", "approvalId": id_, "approved": approved}
-        yield {**response, "reason": outcome} if outcome == "expired" else response
+        if id_ not in self._given:
+            response: Chunk = {"type": "tool-approval-response", "approvalId": id_, "approved": approved}
+            yield {**response, "reason": outcome} if outcome == "expired" else response
         if asked.call_id is None:
             # No call follows that would end this one.
             denied = {"type": "tool-output-denied", "toolCallId": call_id}

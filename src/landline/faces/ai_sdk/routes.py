@@ -177,7 +177,8 @@ class ChatRoutes:
         past = await past_of(self._ports, caller, run_id)
         if run.status == "waiting" and run.questions:
             return await asks_again(self._ports, caller, run, past=past)
-        return stream(self._ports, caller, run_id, past=past, after=tail)
+        mine = [answer.question_id for answer in given]
+        return stream(self._ports, caller, run_id, past=past, after=tail, given=mine)
 
     async def _told_again(self, caller: Caller, thread: Thread | None, message_id: str) -> Response:
         run_id, number = run_id_of(message_id)

@@ -5,7 +5,7 @@ the AI SDK wants it of streams that can be resumed: its `stop()` closes the conn
 """
 
 from base64 import b64encode
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Collection, Sequence
 from contextlib import aclosing
 from typing import Final, cast
 
@@ -42,16 +42,23 @@ async def past_of(ports: FacePorts, caller: Caller, run_id: str) -> Past:
 
 
 def stream(
-    ports: FacePorts, caller: Caller, run_id: str, *, past: Past | None = None, after: int = 0
+    ports: FacePorts,
+    caller: Caller,
+    run_id: str,
+    *,
+    past: Past | None = None,
+    after: int = 0,
+    given: Collection[str] = (),
 ) -> EventStream:
     """Return a run as a stream: what comes after an event, of the UI message that is current there.
 
     Args:
         past: What the log held before, without which nothing of it may have been taken back.
         after: 0, the beginning of a UI message, or the wait that an answer ended.
+        given: The questions that the client answered with this request.
     """
     files: dict[str, str] = {}
-    encoder = Encoder(dropped=past.dropped if past else (), after=after, files=files)
+    encoder = Encoder(dropped=past.dropped if past else (), after=after, files=files, given=given)
 
     async def pieces() -> AsyncIterator[bytes]:
         async with _followed(ports, caller, run_id) as batches:

@@ -279,6 +279,17 @@ def test_a_result_of_a_call_of_the_message_before_brings_its_call() -> None:
     )  # fmt: skip
     message = replayed(events)
     assert (message.id, message.tool("c")["output"]) == ("r.2", "gone")
+    under_way = log(
+        ERASED[0], name, waiting(name), answered("n", "answered"), RESUMED, ERASED[1], completed("")
+    )
+    assert replayed(under_way).tool("c")["output"] == "gone"
+
+
+@pytest.mark.contract("FACE-9", "RUN-8")
+def test_what_is_said_beside_an_open_question_stays_in_its_step() -> None:
+    second = ask("q2", tool="erase", call_id="c2", arguments={})
+    events = log(APPROVAL, *said("m1", "Wait."), *said("m2", "Wait!"), second, waiting(APPROVAL, second))
+    assert kinds(told(events)).count("start-step") == 1
 
 
 @pytest.mark.contract("FACE-9", "EVT-4")

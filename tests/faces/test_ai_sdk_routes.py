@@ -113,6 +113,7 @@ async def test_a_message_is_read_again_by_its_id_and_by_nobody_else(world: World
     async with client_of(world, door=Door(authenticator=FakeAuthenticator(open_=False))) as client:
         client.headers.update(key)
         message = read(await chat(client))
+        read(await chat(client, id="c2"))
         path = f"/ai/notes/c1/stream?message_id={message.id}"
         assert read(await client.get(path)) == message
         never = new_id()

@@ -209,6 +209,7 @@ class Landline:
             send_timeout_s=settings.slow_reader_s,
             max_body_bytes=settings.max_body_bytes,
             max_upload_bytes=settings.max_upload_bytes + MULTIPART_BYTES,
+            public_url=settings.public_url,
         )
 
     def _faces(self) -> list[APIRouter]:

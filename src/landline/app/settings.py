@@ -77,6 +77,11 @@ class Settings(BaseSettings):
         description="Whether callers without a key are the local user; default: on loopback until a key is made",
     )
     allowed_hosts: Words = Field((), description="Host headers that are answered, besides the bound address")
+    public_url: str | None = Field(
+        None,
+        pattern=r"^https?://[^\s/?#]+(/[^\s?#]*)?$",
+        description="Where clients reach this server, for the absolute URLs it gives out; default: the Host they name",
+    )
     docs: bool = Field(True, description="Whether /docs and /openapi.json are served")
     workers: int = Field(1, ge=1, description="Processes; more than one needs PostgreSQL")
     max_runs: int = Field(1000, ge=1, description="Runs driven at once; more are refused with 503")

@@ -19,7 +19,8 @@ class Door:
     """The edge as faces and the guard see it.
 
     A stream sends a comment after `heartbeat_s` of silence; a reader that takes nothing for `send_timeout_s` is dropped
-    (REL-10). Routes marked as uploads may take `max_upload_bytes`, all others `max_body_bytes`.
+    (REL-10). Routes marked as uploads may take `max_upload_bytes`, all others `max_body_bytes`. `public_url` is where the
+    owner says that clients reach the server.
     """
 
     authenticator: Authenticator
@@ -29,3 +30,4 @@ class Door:
     send_timeout_s: float = 30.0
     max_body_bytes: int = MAX_BODY_BYTES
     max_upload_bytes: int = MAX_UPLOAD_BYTES
+    public_url: str | None = None

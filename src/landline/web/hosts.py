@@ -30,6 +30,11 @@ class Hosts:
             else:
                 self._exact.add(name)
 
+    @property
+    def names_known(self) -> bool:
+        """Whether a Host that is allowed is one of a list, and not any name a client may say."""
+        return not self._all
+
     def allows(self, host: str | None) -> bool:
         """Tell whether a Host header names this server; a malformed one never does."""
         found = _HOST.fullmatch(host or "")

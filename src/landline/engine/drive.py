@@ -375,6 +375,7 @@ class Driver:
             line=segment.line,
             tools=tools,
             output_schema=claim.carried.output_schema if claim.carried else None,
+            metadata=claim.run.metadata,
         )
 
     async def _context(self, claim: Claim, spec: AgentSpec) -> Any:

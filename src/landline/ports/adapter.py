@@ -262,7 +262,8 @@ class Turn:
     """One segment of a run: the same turn is given again after an answer or a crash.
 
     `output_schema` is a JSON schema the client wants the answer to fit, given to adapters with the capability of that
-    name: the agent's own type of answer gives way to it, and `Finished.output` is an object that fits.
+    name: the agent's own type of answer gives way to it, and `Finished.output` is an object that fits. `metadata` is the
+    run's, as its client gave it; nobody vouches for it.
     """
 
     run_id: str
@@ -278,6 +279,7 @@ class Turn:
     line: Line
     tools: Sequence[BroughtTool] = ()
     output_schema: Mapping[str, Any] | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict[str, Any])
 
 
 class BringsTools(Protocol):

@@ -59,6 +59,11 @@ class RunFacts:
         return dict(self._tape.turn.settings)
 
     @property
+    def metadata(self) -> dict[str, Any]:
+        """The run's metadata, as its client or the door it came through gave it; nobody vouches for it."""
+        return dict(self._tape.turn.metadata)
+
+    @property
     def caller(self) -> Caller:
         """Who started the run."""
         return self._tape.turn.caller

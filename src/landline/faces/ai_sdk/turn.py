@@ -98,7 +98,7 @@ def _followed(
 
 def _response(ports: FacePorts, pieces: AsyncIterator[bytes]) -> EventStream:
     return EventStream(
-        pieces, door=ports.door, headers=HEADERS, error_frame=_error_frame, closing_frame=CLOSING
+        pieces, door=ports.door, headers=HEADERS, error_frame=_error_frame, closing=CLOSING
     )
 
 

@@ -30,6 +30,7 @@ from landline.faces.a2a import wire
 from landline.model.events import (
     Custom,
     FileAdded,
+    InputReceived,
     MessageCompleted,
     MessageRetracted,
     MessageStarted,
@@ -151,6 +152,9 @@ class TaskView:
             "parts": parts,
         }
 
+    def _user_message(self, message_id: str, given: Sequence[Part]) -> dict[str, Any]:
+        return {"messageId": message_id, **self._ids, "role": "ROLE_USER", "parts": parts_of(given)}
+
     def _messages(self) -> list[dict[str, Any]]:
         """Return the history with the client's messages among the questions they came after."""
         told: list[tuple[int, int, dict[str, Any]]] = []
@@ -184,14 +188,12 @@ class TaskView:
         self._at = self._now
         message_id = self._first_id or event.message_id
         if message_id is not None and event.input:
-            message = {
-                "messageId": message_id,
-                **self._ids,
-                "role": "ROLE_USER",
-                "parts": parts_of(event.input),
-            }
-            self._keep(message)
+            self._keep(self._user_message(message_id, event.input))
         return [{"task": self.task()}]
+
+    def _received(self, event: InputReceived) -> list[Frame]:
+        self._keep(self._user_message(event.message_id, event.input))
+        return []
 
     def _working(self, event: RunStarted | RunResumed) -> list[Frame]:
         self._questions = []
@@ -325,6 +327,7 @@ class TaskView:
 
     _HANDLERS: ClassVar[dict[type[Any], Callable[["TaskView", Any], list[Frame]]]] = {
         RunCreated: _created,
+        InputReceived: _received,
         RunStarted: _working,
         RunResumed: _working,
         RunWaiting: _waiting,

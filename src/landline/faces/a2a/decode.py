@@ -115,8 +115,8 @@ def answers(message: Message, questions: Sequence[Question]) -> list[Answer]:
     if question.kind == "approval":
         return [_approval(question, given, text)]
     # A text that comes with data explains it to people; the data is the answer.
-    value: Any = text if not data else given if len(data) == 1 else data
-    return [Answer(question_id=question.question_id, value=value)]
+    said: list[Any] = data or [text]
+    return [Answer(question_id=question.question_id, value=said[0] if len(said) == 1 else said)]
 
 
 def _names_a_question(given: dict[str, Any]) -> bool:

@@ -18,15 +18,13 @@ gives the same bytes.
 What a model thinks, its tools, handoffs and usage are the agent's own affair on this wire and are not told.
 """
 
-import mimetypes
-import re
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Final
-from urllib.parse import urlsplit
 
 import msgspec
 
 from landline.faces.a2a import wire
+from landline.faces.a2a.parts import asked, data_part, located, parts_of, reference
 from landline.model.events import (
     Custom,
     FileAdded,
@@ -48,10 +46,10 @@ from landline.model.events import (
     TextDelta,
     ToolProgress,
 )
-from landline.model.messages import FilePart, ImagePart, Part, TextPart
+from landline.model.messages import Part
 from landline.model.runs import Question
 
-__all__ = ["DIRECT", "REFUSALS", "Frame", "Said", "TaskView", "parts_of"]
+__all__ = ["DIRECT", "REFUSALS", "Frame", "Said", "TaskView"]
 
 DIRECT: Final = "a2a.message"
 """The name of the custom event by which an agent says: answer with a message, and not with a task."""
@@ -61,9 +59,6 @@ Frame = dict[str, Any]
 
 REFUSALS: Final = frozenset({"rejected", "model_refused", "guard_tripped", "invalid_input"})
 """Failures by which an agent, its model or a guard declines the task."""
-
-_INLINE: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)?(?:;[\w-]+=[\w.-]+)*;base64,([A-Za-z0-9+/]*={0,2})")
-_json: Final = msgspec.json.Encoder().encode
 
 
 class Said(msgspec.Struct, frozen=True):
@@ -121,12 +116,14 @@ class TaskView:
         handle = self._HANDLERS.get(type(event))
         return handle(self, event) if handle else []
 
-    def task(self, *, history: int | None = None, artifacts: bool = True) -> dict[str, Any]:
-        """Return the task as it is; `history` bounds its messages, the newest are kept."""
+    def task(
+        self, *, history: int | None = None, artifacts: bool = True, at: str | None = None
+    ) -> dict[str, Any]:
+        """Return the task as it is; `history` bounds its messages, the newest are kept; `at` is since when, if not by the log."""
         task: dict[str, Any] = {
             "id": self._ids["taskId"],
             "contextId": self._ids["contextId"],
-            "status": self._status(),
+            "status": self._status(at),
         }
         if artifacts and (shown := [self._artifact(id_) for id_ in self._artifacts]):
             task["artifacts"] = shown
@@ -161,9 +158,9 @@ class TaskView:
         for number, message in enumerate(self._history):
             told.append((message["after"], number, message["message"]))
         told += [(entry.after, 10_000, entry.message) for entry in self._said if entry.after <= self.seq]
-        asked = self.state == wire.INPUT_REQUIRED and self._message is not None
-        current = self._message["messageId"] if asked and self._message else None
-        answered = any(entry.after >= self._asked_at for entry in self._said) if asked else False
+        asks = self.state == wire.INPUT_REQUIRED and self._message is not None
+        current = self._message["messageId"] if asks and self._message else None
+        answered = asks and any(entry.after >= self._asked_at for entry in self._said)
         return [
             message
             for _, _, message in sorted(told, key=lambda entry: entry[:2])
@@ -176,8 +173,8 @@ class TaskView:
 
     # --- status
 
-    def _status(self) -> dict[str, Any]:
-        status: dict[str, Any] = {"state": self.state, "timestamp": self._at}
+    def _status(self, at: str | None = None) -> dict[str, Any]:
+        status: dict[str, Any] = {"state": self.state, "timestamp": at or self._at}
         return status if self._message is None else {**status, "message": self._message}
 
     def _turn(self, state: str, message: dict[str, Any] | None = None) -> list[Frame]:
@@ -208,14 +205,14 @@ class TaskView:
     def _waiting(self, event: RunWaiting) -> list[Frame]:
         self._questions = list(event.questions)
         self._asked_at = self.seq
-        message = self._agent_message(_asked(self._questions))
+        message = self._agent_message(asked(self._questions))
         self._keep(message)
         return self._turn(wire.INPUT_REQUIRED, message)
 
     def _answered(self, event: QuestionAnswered) -> list[Frame]:
         left = [question for question in self._questions if question.question_id != event.question_id]
         if left and self._message is not None and self.state == wire.INPUT_REQUIRED:
-            self._message = {**self._message, "parts": _asked(left)}
+            self._message = {**self._message, "parts": asked(left)}
         self._questions = left
         return []
 
@@ -223,7 +220,7 @@ class TaskView:
         frames = self._close()
         name = event.message_id or self._ids["taskId"]
         if event.output is not None and not isinstance(event.output, str):
-            frames += self._replace(f"{name}.data", name, _data(event.output), last=True)
+            frames += self._replace(f"{name}.data", name, data_part(event.output), last=True)
         elif event.output and not any(map(any, self._texts.values())):
             frames += self._replace(name, name, {"text": event.output}, last=True)
         return [*frames, *self._turn(wire.COMPLETED)]
@@ -301,11 +298,13 @@ class TaskView:
         return frames
 
     def _partial(self, event: OutputPartial) -> list[Frame]:
-        return self._replace(f"{event.message_id}.data", event.message_id, _data(event.output), last=False)
+        return self._replace(
+            f"{event.message_id}.data", event.message_id, data_part(event.output), last=False
+        )
 
     def _file(self, event: FileAdded, raw: str | None) -> list[Frame]:
         part: dict[str, Any] = {"filename": event.name, "mediaType": event.media_type}
-        part = {"raw": raw, **part} if raw is not None else {**_reference(event.file_id), **part}
+        part = {"raw": raw, **part} if raw is not None else {**reference(event.file_id), **part}
         id_ = f"{event.message_id or self._ids['taskId']}.{self.seq}"
         return self._replace(id_, event.message_id, part, last=True, name=event.name)
 
@@ -318,7 +317,7 @@ class TaskView:
             return self._replace(
                 id_, event.message_id, {"text": event.quote or event.title}, last=True, **extra
             )
-        part = {**_located(event.url), "filename": event.title}
+        part = {**located(event.url), "filename": event.title}
         return self._replace(id_, event.message_id, part, last=True, **extra)
 
     def _custom(self, event: Custom) -> list[Frame]:
@@ -344,65 +343,3 @@ class TaskView:
         RunFailed: _failed,
         RunCancelled: _cancelled,
     }
-
-
-def parts_of(given: Sequence[Part]) -> list[dict[str, Any]]:
-    """Return the parts of a user's message as the wire has them; files by reference, since their sender has them."""
-    shown: list[dict[str, Any]] = []
-    for part in given:
-        if isinstance(part, TextPart):
-            shown.append({"text": part.text})
-        elif isinstance(part, (FilePart, ImagePart)):
-            named = {"filename": part.name, "mediaType": part.media_type}
-            shown.append({**_reference(part.file_id), **{key: name for key, name in named.items() if name}})
-    return shown or [{"text": ""}]
-
-
-def _located(url: str) -> dict[str, Any]:
-    """Return the content at `url`: the bytes of a data URL themselves, else the address and the type its name shows."""
-    if found := _INLINE.fullmatch(url):
-        return {"raw": found[2], "mediaType": found[1] or "text/plain"}
-    try:
-        kind, _ = mimetypes.guess_type(urlsplit(url).path)
-    except ValueError:
-        kind = None
-    return {"url": url, "mediaType": kind} if kind else {"url": url}
-
-
-def _reference(file_id: str) -> dict[str, Any]:
-    return {"data": {"fileId": file_id}}
-
-
-def _data(value: Any) -> dict[str, Any]:
-    return {"data": value, "mediaType": wire.JSON}
-
-
-def _asked(questions: Sequence[Question]) -> list[dict[str, Any]]:
-    """Return questions as a text for people and as data for programs."""
-    texts = list(map(_prompt, questions))
-    if len(texts) > 1:
-        texts = [f"{number}. {text}" for number, text in enumerate(texts, 1)]
-    return [{"text": "\n".join(texts)}, _data({"questions": list(map(_question, questions))})]
-
-
-def _prompt(question: Question) -> str:
-    lines = [question.prompt or "The agent needs an input to go on."]
-    if question.tool is not None:
-        # An approval binds to exactly these arguments, so whoever agrees must see them.
-        lines.append(f"{question.tool} {_json(question.arguments).decode()}")
-    lines += [f"- {choice}" for choice in question.choices or ()]
-    return "\n".join(lines)
-
-
-def _question(question: Question) -> dict[str, Any]:
-    fields = {
-        "questionId": question.question_id,
-        "kind": question.kind,
-        "prompt": question.prompt,
-        "tool": question.tool,
-        "callId": question.call_id,
-        "arguments": question.arguments,
-        "choices": list(question.choices) if question.choices is not None else None,
-        "expiresAt": question.expires_at,
-    }
-    return {name: value for name, value in fields.items() if value is not None}

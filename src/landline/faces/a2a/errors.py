@@ -55,23 +55,24 @@ _OF_CODE: Final[dict[str, _Fault]] = {
     "unsupported_media_type": _Fault(-32005, 415, "INVALID_ARGUMENT", "CONTENT_TYPE_NOT_SUPPORTED"),
     "file_type_refused": _Fault(-32005, 415, "INVALID_ARGUMENT", "CONTENT_TYPE_NOT_SUPPORTED"),
     "version_not_supported": _Fault(-32009, 400, "UNIMPLEMENTED", "VERSION_NOT_SUPPORTED"),
-    "invalid_json": _Fault(-32700, 400, "INVALID_ARGUMENT"),
-    "invalid_rpc": _Fault(-32600, 400, "INVALID_ARGUMENT"),
-    "unknown_method": _Fault(-32601, 404, "NOT_FOUND"),
+    "invalid_json": _Fault(-32700, 400, "INVALID_ARGUMENT", "INVALID_REQUEST"),
+    "invalid_rpc": _Fault(-32600, 400, "INVALID_ARGUMENT", "INVALID_REQUEST"),
+    "unknown_method": _Fault(-32601, 404, "NOT_FOUND", "METHOD_NOT_FOUND"),
 }
 _OF_STATUS: Final[dict[int, _Fault]] = {
-    400: _Fault(-32600, 400, "INVALID_ARGUMENT"),
+    400: _Fault(-32600, 400, "INVALID_ARGUMENT", "INVALID_REQUEST"),
     401: _Fault(-32000, 401, "UNAUTHENTICATED"),
     403: _Fault(-32000, 403, "PERMISSION_DENIED"),
     404: _Fault(-32600, 404, "NOT_FOUND"),
     409: _Fault(-32004, 400, "FAILED_PRECONDITION", "UNSUPPORTED_OPERATION"),
     413: _Fault(-32000, 413, "OUT_OF_RANGE"),
-    422: _Fault(-32602, 400, "INVALID_ARGUMENT"),
+    422: _Fault(-32602, 400, "INVALID_ARGUMENT", "INVALID_PARAMS"),
+    500: _Fault(-32603, 500, "INTERNAL", "INTERNAL_ERROR"),
     502: _Fault(-32603, 502, "INTERNAL"),
     503: _Fault(-32000, 503, "UNAVAILABLE"),
     507: _Fault(-32000, 507, "RESOURCE_EXHAUSTED"),
 }
-_ON_HTTP: Final = frozenset({401, 403, 413, 415, 421, 431, 500, 502, 503, 507})
+_ON_HTTP: Final = frozenset({401, 403, 413, 421, 431, 500, 502, 503, 507})
 """What is told as an HTTP status on JSON-RPC too, because what stands between must understand it."""
 
 

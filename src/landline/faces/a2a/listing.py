@@ -12,7 +12,7 @@ from typing import Any, Final
 import msgspec
 
 from landline.faces.a2a import wire
-from landline.faces.a2a.encode import REFUSALS
+from landline.faces.a2a.status import changed_at, state_of
 from landline.faces.a2a.tasks import Tasks
 from landline.model.callers import Caller
 from landline.model.errors import FieldError, Invalid
@@ -27,14 +27,6 @@ MOST: Final = 5000
 
 _PAGE: Final = 200
 _DEFAULT: Final = 50
-_STATES: Final[dict[str, str]] = {
-    "queued": wire.SUBMITTED,
-    "running": wire.WORKING,
-    "waiting": wire.INPUT_REQUIRED,
-    "completed": wire.COMPLETED,
-    "failed": wire.FAILED,
-    "cancelled": wire.CANCELED,
-}
 
 
 async def list_tasks(tasks: Tasks, caller: Caller, agent: str, body: wire.ListTasksRequest) -> dict[str, Any]:
@@ -62,14 +54,6 @@ async def list_tasks(tasks: Tasks, caller: Caller, agent: str, body: wire.ListTa
     }
 
 
-def changed_at(run: Run) -> str:
-    """Return when a run came to its status."""
-    if run.ended_at is not None:
-        return run.ended_at
-    asked = [question.asked_at for question in run.questions if question.asked_at is not None]
-    return max([run.created_at, run.started_at or "", *asked])
-
-
 async def _runs(tasks: Tasks, caller: Caller, agent: str, body: wire.ListTasksRequest) -> list[Run]:
     thread_id: str | None = None
     if body.context_id:
@@ -88,12 +72,6 @@ async def _runs(tasks: Tasks, caller: Caller, agent: str, body: wire.ListTasksRe
         if cursor is None:
             break
     return found
-
-
-def state_of(run: Run) -> str:
-    """Return the state of a run as the log's fold tells it."""
-    refused = run.status == "failed" and run.error is not None and run.error.code in REFUSALS
-    return wire.REJECTED if refused else _STATES[run.status]
 
 
 def _moment(text: str | None) -> str:

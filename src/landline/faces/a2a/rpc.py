@@ -147,7 +147,7 @@ def _call(request: Request, body: Any) -> tuple[str, Any]:
         raise unusable_request('A call has "jsonrpc": "2.0" and a method.')
     if params is not None and not isinstance(params, dict):
         raise unusable_request("The params of a call are an object.")
-    return method, params
+    return method, cast("Any", params)
 
 
 def _result(request: Request, value: Any) -> Response:

@@ -21,6 +21,7 @@ from landline.faces.a2a.errors import (
     push_not_supported,
     task_not_found,
 )
+from landline.faces.a2a.status import changed_at, state_of
 from landline.faces.a2a.wire import Message, SendMessageRequest
 from landline.model.agents import AgentInfo
 from landline.model.callers import Caller
@@ -138,7 +139,7 @@ class Tasks:
         """Return a task."""
         self.agent(caller, agent)
         task = await self._at_tail(caller, await self._run(caller, agent, body.id))
-        return task.view.task(history=body.history_length)
+        return task.view.task(history=body.history_length, at=_since(task))
 
     async def cancel(self, caller: Caller, agent: str, body: wire.CancelTaskRequest) -> dict[str, Any]:
         """Cancel a task and return it."""
@@ -163,7 +164,8 @@ class Tasks:
     async def shown(self, caller: Caller, run: Run, body: wire.ListTasksRequest) -> dict[str, Any]:
         """Return a task as lists have it."""
         task = await self._at_tail(caller, run)
-        return task.view.task(history=body.history_length, artifacts=body.include_artifacts is True)
+        artifacts = body.include_artifacts is True
+        return task.view.task(history=body.history_length, artifacts=artifacts, at=_since(task))
 
     async def context(self, caller: Caller, agent: str, context_id: str) -> Thread | None:
         """Return the thread behind a context id, ours or the client's; None when there is none."""
@@ -217,7 +219,19 @@ class Tasks:
             and after.status == "waiting"
             and {question.question_id for question in after.questions} <= before
         )
+        if not stays:
+            await self._until_it_goes_on(caller, task)
         return TaskRef(view=task.view, run=run, stays=stays)
+
+    async def _until_it_goes_on(self, caller: Caller, task: TaskRef) -> None:
+        """Take the answer's own events in: a client that is told of the question once more takes it for a new one."""
+        batches = self.ports.runs.follow(caller, task.run.id, after=task.view.seq)
+        async with aclosing(cast("AsyncGenerator[Sequence[Stamped], None]", batches)) as source:
+            async for batch in source:
+                for event in batch:
+                    task.view.take(event, raw=await self._raw(caller, event))
+                    if task.view.state != wire.INPUT_REQUIRED:
+                        return
 
     async def _keep(self, caller: Caller, run_id: str, said: Said) -> None:
         """Keep what the client said, for the task's history: the log has the answer's outcome only."""
@@ -276,6 +290,11 @@ class Tasks:
         except NotFound:
             return None
         return base64.b64encode(data).decode()
+
+
+def _since(task: TaskRef) -> str | None:
+    """Return since when a task is in its state, as lists are sorted by it; the log's own times may be some ms off."""
+    return changed_at(task.run) if state_of(task.run) == task.view.state else None
 
 
 def context_of(thread: Thread) -> str:

@@ -50,9 +50,7 @@ _TIMED_OUT = {
     "deadline": ErrorInfo(code="timed_out", message="The run took longer than its deadline."),
     "idle": ErrorInfo(code="timed_out", message="The agent was silent for too long."),
 }
-_CONTEXT_LOST = (
-    "The run's context came with its first request and is gone; register the agent with `context=`."
-)
+_CONTEXT_LOST = "The run's context came with its first request and is gone; give the agent a `context=`."
 _SAFE_TEXT = "The agent failed. The log has the details under this run's id."
 
 

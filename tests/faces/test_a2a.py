@@ -52,7 +52,14 @@ class Agents:
 
 
 def info(name: str = "notes", **more: Any) -> AgentInfo:
-    return AgentInfo(**{"name": name, "title": name.title(), "framework": "plain", "version": "3", **more})
+    fields: dict[str, Any] = {
+        "name": name,
+        "title": name.title(),
+        "framework": "plain",
+        "version": "3",
+        **more,
+    }
+    return AgentInfo(**fields)
 
 
 def app_of(ports: FacePorts) -> Guard:
@@ -211,7 +218,7 @@ async def test_the_version_may_have_a_patch_number_or_be_a_parameter(client: htt
         ({"role": "ROLE_AGENT"}, "message.role"),
         ({"role": None}, "message.role"),
         ({"parts": []}, "message.parts"),
-        ({"parts": [{}]}, "message.parts.0"),
+        ({"parts": [dict[str, Any]()]}, "message.parts.0"),
         ({"parts": [{"text": "a", "url": "b"}]}, "message.parts.0"),
         ({"parts": [{"text": 5}]}, "message.parts.0.text"),
         ({"parts": [{"text": ""}]}, "message.parts"),
@@ -250,11 +257,11 @@ async def test_options_that_are_not_built_are_refused(client: httpx.AsyncClient,
     push = {"taskPushNotificationConfig": {"url": "https://example.com"}}
     assert (await ask(client, "SendMessage", {"message": message(), "configuration": push}))["code"] == -32003
     assert (await ask(client, "SendMessage", {"message": message(), "tenant": "x"}))["code"] == -32602
-    raw = {"parts": [{"raw": base64.b64encode(b"x").decode()}]}
+    raw: dict[str, Any] = {"parts": [{"raw": base64.b64encode(b"x").decode()}]}
     assert (await ask(client, "SendMessage", {"message": message(**raw)}))["code"] == -32005
-    url = {"parts": [{"url": "https://example.com/a.txt"}]}
+    url: dict[str, Any] = {"parts": [{"url": "https://example.com/a.txt"}]}
     assert (await ask(client, "SendMessage", {"message": message(**url)}))["code"] == -32005
-    kind = {"parts": [{"text": "x", "mediaType": "audio/ogg"}]}
+    kind: dict[str, Any] = {"parts": [{"text": "x", "mediaType": "audio/ogg"}]}
     assert (await ask(client, "SendMessage", {"message": message(**kind)}))["code"] == -32005
     form = await client.post(URL, content=b"{}", headers={"content-type": "text/plain"})
     assert form.json()["error"]["code"] == -32005

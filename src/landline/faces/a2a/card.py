@@ -3,7 +3,7 @@
 A card is read like everything else, by callers who may use the agent (AGT-5), and kept by them for a while.
 """
 
-from datetime import UTC, datetime
+from datetime import datetime
 from email.utils import format_datetime, parsedate_to_datetime
 from typing import Any, Final
 
@@ -18,10 +18,12 @@ from landline.faces.a2a.tasks import Tasks
 from landline.faces.a2a.wire import JSON
 from landline.model.agents import AgentInfo
 from landline.model.ids import fingerprint
+from landline.model.times import parse_iso
 from landline.web.caller import CallerOf
 from landline.web.face import FacePorts
 from landline.web.public_url import public_url
 from landline.web.route import Entry, requires
+from landline.web.waiting import now
 
 __all__ = ["LABEL", "VERSION", "WELL_KNOWN", "CardRoutes", "card"]
 
@@ -40,7 +42,7 @@ class CardRoutes:
         self._ports = ports
         self._tasks = Tasks(ports)
         # Agents are loaded when a server starts: what their cards say is as old as that.
-        self._since = datetime.now(UTC).replace(microsecond=0)
+        self._since = parse_iso(now()).replace(microsecond=0)
 
     @requires("agents:read")
     async def default(self, request: Request, caller: CallerOf) -> Response:

@@ -63,6 +63,17 @@ class Told:
         self.closed: set[str] = set()
 
     @property
+    def id(self) -> str:
+        """The task's id."""
+        return str(self.task["id"]) if self.task else ""
+
+    @property
+    def begun(self) -> str:
+        """The text that was there at the first frame."""
+        parts = [part for one in (self.task or {}).get("artifacts", ()) for part in one["parts"]]
+        return "".join(str(part.get("text", "")) for part in parts)
+
+    @property
     def text(self) -> str:
         """All text, artifact after artifact."""
         return "".join(part.get("text", "") for parts in self.artifacts.values() for part in parts)

@@ -249,6 +249,8 @@ async def test_a_task_asks_and_goes_on_while_others_follow(url: str, wire: str) 
         assert (await follower).state == "INPUT_REQUIRED"
         with pytest.raises(Exception, match=r"choice|choose|one of"):
             await task_of(client, request("green", task_id=asked.id))
+        with pytest.raises(UnsupportedOperationError, match=asked.id):
+            await task_of(client, request("red", context_id=asked.context_id))
         with pytest.raises(Exception, match="another context"):
             await task_of(client, request("red", task_id=asked.id, context_id="elsewhere"))
         done = await task_of(client, request("red", task_id=asked.id, context_id=asked.context_id, id_="m-3"))
@@ -258,6 +260,20 @@ async def test_a_task_asks_and_goes_on_while_others_follow(url: str, wire: str) 
         assert [message.parts[0].text.partition("\n")[0] for message in done.history] == [
             "go", "Your name?", "Ann", "Which colour?", "red",
         ]  # fmt: skip
+
+
+@pytest.mark.contract("FACE-10", "RUN-6")
+async def test_tasks_of_one_context_wait_for_each_other(url: str) -> None:
+    async with client_of(url, "slow", "JSONRPC") as client:
+        first = await task_of(client, request("go", context_id="c", immediately=True))
+        second = await task_of(client, request("go", context_id="c", immediately=True, id_="m-2"))
+        assert state(second) == "SUBMITTED"
+        listed = (await client.list_tasks(ListTasksRequest(context_id="c"))).tasks
+        assert {task.id for task in listed} == {first.id, second.id}
+        third = await told(client.send_message(request("go", context_id="c")))
+        assert third.state == "COMPLETED"
+        for task in (first, second):
+            assert state(await client.get_task(GetTaskRequest(id=task.id))) == "COMPLETED"
 
 
 @pytest.mark.contract("FACE-10", "RUN-5")

@@ -220,7 +220,12 @@ def _answer(value: Any) -> Response:
 
 
 def _documented(what: str, kind: str) -> dict[str, Any]:
+    error = {"description": "The error.", "content": {wire.JSON: {"schema": {"type": "object"}}}}
     return {
-        "responses": {200: {"description": what, "content": {kind: {"schema": {"type": "object"}}}}},
+        "responses": {
+            200: {"description": what, "content": {kind: {"schema": {"type": "object"}}}},
+            422: error,  # in place of what the framework would say of it; what does not fit is a 400 here
+            "default": error,
+        },
         "response_class": Response,
     }

@@ -4,7 +4,7 @@ A client that goes away changes nothing: the protocol lets it come back with `Su
 """
 
 import base64
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final, cast
@@ -33,6 +33,7 @@ from landline.model.runs import TERMINAL, Run
 from landline.model.threads import Thread
 from landline.ports.documents import DocumentWrite
 from landline.ports.runs import StartRun
+from landline.ports.store import RunQuery
 from landline.web.caller import check_scopes, with_context
 from landline.web.face import FacePorts
 from landline.web.named_threads import find_thread, thread_named
@@ -184,6 +185,12 @@ class Tasks:
             return None
         found = await self.context(caller, agent, context_id)
         if found is not None:
+            query = RunQuery(limit=1, thread_id=found.id, status="waiting")
+            for run in (await self.ports.runs.history(caller, query)).items:
+                # It would wait for as long as that one does, and the client perhaps for ever.
+                raise not_supported(
+                    f"Task {run.id} of this context waits for an answer: send it with this taskId, or cancel the task."
+                )
             return found
         return await thread_named(self.ports, caller, face=FACE, name=_name(agent, context_id), agent=agent)
 
@@ -220,18 +227,9 @@ class Tasks:
             and {question.question_id for question in after.questions} <= before
         )
         if not stays:
-            await self._until_it_goes_on(caller, task)
+            # A client that is told of the question once more takes it for a new one.
+            await self._until(caller, task, lambda view: view.state != wire.INPUT_REQUIRED)
         return TaskRef(view=task.view, run=run, stays=stays)
-
-    async def _until_it_goes_on(self, caller: Caller, task: TaskRef) -> None:
-        """Take the answer's own events in: a client that is told of the question once more takes it for a new one."""
-        batches = self.ports.runs.follow(caller, task.run.id, after=task.view.seq)
-        async with aclosing(cast("AsyncGenerator[Sequence[Stamped], None]", batches)) as source:
-            async for batch in source:
-                for event in batch:
-                    task.view.take(event, raw=await self._raw(caller, event))
-                    if task.view.state != wire.INPUT_REQUIRED:
-                        return
 
     async def _keep(self, caller: Caller, run_id: str, said: Said) -> None:
         """Keep what the client said, for the task's history: the log has the answer's outcome only."""
@@ -275,10 +273,23 @@ class Tasks:
         return task
 
     async def _fold(self, caller: Caller, task: TaskRef, *, live: bool) -> None:
-        batches = self.ports.runs.follow(caller, task.run.id, after=task.view.seq, live=live)
-        async for batch in batches:
-            for event in batch:
-                task.view.take(event, raw=await self._raw(caller, event))
+        """Take in what there is, and with `live` what comes, until the task ends or asks."""
+        await self._until(caller, task, lambda view: False, live=live)
+        if task.view.seq == 0:
+            # It is stored and not told yet; a task without its first event has no time and no history.
+            await self._until(caller, task, lambda view: view.seq > 0)
+
+    async def _until(
+        self, caller: Caller, task: TaskRef, enough: Callable[[TaskView], bool], *, live: bool = True
+    ) -> None:
+        view = task.view
+        batches = self.ports.runs.follow(caller, task.run.id, after=view.seq, live=live)
+        async with aclosing(cast("AsyncGenerator[Sequence[Stamped], None]", batches)) as source:
+            async for batch in source:
+                for event in batch:
+                    view.take(event, raw=await self._raw(caller, event))
+                    if enough(view):
+                        return
 
     async def _raw(self, caller: Caller, event: Stamped) -> str | None:
         if event.type != "file":

@@ -480,6 +480,20 @@ async def test_an_agent_may_answer_with_a_message(client: httpx.AsyncClient, wor
     assert said["contextId"] == world.run_rows[run_id].thread_id
 
 
+async def test_a_task_is_not_told_before_its_first_event_is(client: httpx.AsyncClient, world: World) -> None:
+    world.finish, world.told = False, 0
+    sent = {"message": message(), "configuration": {"returnImmediately": True}}
+    sending = asyncio.create_task(ask(client, "SendMessage", sent))
+    await world.until(lambda: world.following)
+    await asyncio.sleep(0.05)
+    assert not sending.done()
+    world.told = 1
+    world.ring()
+    task = (await sending)["task"]
+    check_a2a_task(task)
+    assert (task["status"]["state"], len(task["history"])) == ("TASK_STATE_SUBMITTED", 1)
+
+
 @pytest.mark.contract("FACE-15", "REL-10")
 async def test_a_draining_server_ends_streams_with_a_comment_and_answers_with_the_task(world: World) -> None:
     world.finish = False

@@ -12,6 +12,7 @@ from landline.ports.routing import Fanout
 from landline.ports.runs import Agents, Files, Questions, Runs, Threads, Watch
 from landline.web.door import Door
 from landline.web.health import Health
+from landline.web.host_routes import HostRoutes
 
 __all__ = ["ContextSource", "FacePorts"]
 
@@ -22,7 +23,8 @@ ContextSource = Callable[[Request, Caller], Awaitable[Any]]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FacePorts:
     """Everything a face needs. `documents` keeps what only its wire needs, such as ids that clients choose; collections of
-    a face begin with `face.` and its name. Without `health` or `fanout` there are no routes for it.
+    a face begin with `face.` and its name. Without `health` or `fanout` there are no routes for it. `host` is what the host
+    app exports beside its agents.
     """
 
     runs: Runs
@@ -36,3 +38,4 @@ class FacePorts:
     health: Health | None = None
     context: ContextSource | None = None
     fanout: Fanout | None = None
+    host: HostRoutes | None = None

@@ -1,0 +1,134 @@
+"""One HTTP exchange handed to the protocol's own transport, under the edge's rules: drain, slow readers, heartbeats."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any, Final
+
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
+
+from landline.faces.mcp.going import GONE, RUN
+from landline.web.door import Door
+from landline.web.sse import HEARTBEAT
+
+__all__ = ["Exchange"]
+
+Serve = Callable[[Scope, Receive, Send], Awaitable[None]]
+_STOPPING: Final = "The server is stopping. A run that was accepted goes on: look at it with landline_run."
+_GOODBYE_S: Final = 1.0
+
+
+class Exchange(Response):
+    """Serves one request whose body was read already.
+
+    When the server drains, the exchange ends with an error of the protocol that names the run; the run goes on. A reader
+    who takes nothing is dropped. A stream that is silent gets a comment, so that proxies keep it open.
+    """
+
+    def __init__(self, serve: Serve, *, body: bytes, message_id: Any, door: Door) -> None:
+        self.background = None
+        self.status_code = 200
+        self._serve = serve
+        self._body = body
+        self._message_id = message_id
+        self._door = door
+        self._streams: bool | None = None
+        self._ended = False
+        self._wrote = 0
+        self._lock = asyncio.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve it."""
+        given = False
+
+        async def replayed() -> Message:
+            nonlocal given
+            if not given:
+                given = True
+                return {"type": "http.request", "body": self._body, "more_body": False}
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                scope["state"][GONE] = True
+            return message
+
+        async def paced(message: Message) -> None:
+            await self._write(scope, message, send)
+
+        work = asyncio.ensure_future(self._serve(scope, replayed, paced))
+        unwatch = self._door.drain.watch(work.cancel)
+        try:
+            await self._beat(work, send)
+        finally:
+            unwatch()
+            work.cancel()
+            await asyncio.wait({work})
+        if self._door.drain.started and work.cancelled():
+            await self._end(scope, send)
+        elif not work.cancelled():
+            with suppress(_SlowReader):
+                work.result()
+
+    async def _beat(self, work: "asyncio.Future[None]", send: Send) -> None:
+        seen = self._wrote
+        while not (await asyncio.wait({work}, timeout=self._door.heartbeat_s))[0]:
+            if self._streams and not self._ended and self._wrote == seen and not self._lock.locked():
+                async with self._lock:
+                    with suppress(TimeoutError, OSError):
+                        async with asyncio.timeout(self._door.send_timeout_s):
+                            await send({"type": "http.response.body", "body": HEARTBEAT, "more_body": True})
+            seen = self._wrote
+
+    async def _write(self, scope: Scope, message: Message, send: Send) -> None:
+        async with self._lock:
+            if message["type"] == "http.response.start":
+                kinds = [
+                    value for name, value in message.get("headers", ()) if name.lower() == b"content-type"
+                ]
+                self._streams = any(kind.startswith(b"text/event-stream") for kind in kinds)
+            elif not message.get("more_body", False):
+                self._ended = True
+            self._wrote += 1
+            limit = asyncio.timeout(self._door.send_timeout_s)
+            try:
+                async with limit:
+                    await send(message)
+            except TimeoutError:
+                if not limit.expired():
+                    raise
+                _abort(scope)
+                raise _SlowReader from None
+
+    async def _end(self, scope: Scope, send: Send) -> None:
+        """Say that the server stops, in whatever form the answer has begun."""
+        if self._ended:
+            return
+        body = _stopping(self._message_id, scope["state"].get(RUN))
+        with suppress(TimeoutError, OSError):
+            async with asyncio.timeout(_GOODBYE_S):
+                if self._streams is None:
+                    headers = [(b"content-type", b"application/json"), (b"retry-after", b"2")]
+                    await send({"type": "http.response.start", "status": 503, "headers": headers})
+                    await send({"type": "http.response.body", "body": body})
+                    return
+                last = b"event: message\r\ndata: %s\r\n\r\n" % body
+                tail = last if self._streams and self._message_id is not None else b""
+                await send({"type": "http.response.body", "body": tail, "more_body": False})
+
+
+class _SlowReader(Exception):
+    """The reader took nothing for too long; its connection is cut."""
+
+
+def _stopping(message_id: Any, run_id: str | None) -> bytes:
+    data = {"code": "draining", **({"run_id": run_id} if run_id else {})}
+    error = {"code": -32603, "message": _STOPPING, "data": data}
+    return json.dumps({"jsonrpc": "2.0", "id": message_id, "error": error}).encode()
+
+
+def _abort(scope: Scope) -> None:
+    """Cut the connection where the server offers it; a plain close would wait for the reader that does not read."""
+    abort = scope.get("extensions", {}).get("landline.abort")
+    if abort is not None:
+        abort["call"]()

@@ -1,0 +1,95 @@
+"""Which run belongs to which call that is still going on, so that a client that takes a call back stops its run."""
+
+import asyncio
+import logging
+from collections import OrderedDict
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, Final
+
+from mcp.server.context import CallNext, HandlerResult
+
+from landline.faces.mcp.calls import Call, Context, caller_of, request_of
+from landline.model.callers import Caller
+from landline.model.errors import LandlineError
+from landline.model.runs import Run
+from landline.ports.runs import Runs
+
+__all__ = ["GONE", "RUN", "Going"]
+
+GONE: Final = "mcp_gone"
+"""Set in a request's state once its client has closed the connection."""
+
+RUN: Final = "mcp_run"
+"""In a request's state: the id of the run that it follows."""
+
+_MOST: Final = 4096
+
+_logger = logging.getLogger("landline.faces.mcp")
+
+_Key = tuple[str, str]
+
+
+class Going:
+    """The calls that follow a run."""
+
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
+        self._calls: OrderedDict[_Key, tuple[Caller, str]] = OrderedDict()
+        self._tasks: set[asyncio.Task[Run]] = set()
+
+    @contextmanager
+    def on(self, call: Call, run_id: str) -> Generator[None]:
+        """Be following a run. A cancelled call is kept until its notification, which comes after, has been seen."""
+        call.request.scope["state"][RUN] = run_id
+        key = _key(call.context, call.context.request_id)
+        if key is not None:
+            self._calls[key] = (call.caller, run_id)
+            if len(self._calls) > _MOST:
+                self._calls.popitem(last=False)
+        try:
+            yield
+        except asyncio.CancelledError:
+            raise
+        except BaseException:
+            self._forget(key)
+            raise
+        self._forget(key)
+
+    def left(self, call: Call, run_id: str) -> None:
+        """Cancel the run of a stateless call whose client closed its response: that is how this wire says cancel."""
+        if call.modern and call.request.scope["state"].get(GONE):
+            self._cancel(call.caller, run_id)
+
+    async def __call__(self, ctx: Context, call_next: CallNext) -> HandlerResult:
+        """See every message, as a middleware of the protocol's server: cancel the run of a call that is taken back."""
+        if ctx.method == "notifications/cancelled":
+            key = _key(ctx, (ctx.params or {}).get("requestId"))
+            found = self._calls.get(key) if key else None
+            if key and found and found[0] == caller_of(ctx):
+                del self._calls[key]
+                self._cancel(*found)
+        return await call_next(ctx)
+
+    def _cancel(self, caller: Caller, run_id: str) -> None:
+        # Of its own, and waited for by nobody who may be cancelled: who calls this is on the way out.
+        task = asyncio.get_running_loop().create_task(self._runs.cancel(caller, run_id))
+        self._tasks.add(task)
+        task.add_done_callback(self._done)
+
+    def _forget(self, key: _Key | None) -> None:
+        if key is not None:
+            self._calls.pop(key, None)
+
+    def _done(self, task: "asyncio.Task[Run]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) and not isinstance(error, LandlineError):
+            _logger.error("a run could not be cancelled", exc_info=error)
+
+
+def _key(context: Context, request_id: Any) -> _Key | None:
+    """Return what names a call on the older wire, where a later message can take it back."""
+    session = request_of(context).headers.get("mcp-session-id")
+    if session is None or not isinstance(request_id, str | int):
+        return None
+    return session, str(request_id)

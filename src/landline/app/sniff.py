@@ -14,6 +14,7 @@ _MAGIC = (
     (b"GIF89a", "image/gif"),
     (b"%PDF-", "application/pdf"),
 )
+_RIFF = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
 _MARKUP = (b"<!doctype", b"<html", b"<svg", b"<?xml", b"<script")
 _TEXT_ENDINGS = {".csv": "text/csv", ".md": "text/markdown", ".json": "application/json"}
 """Kinds of text that bytes cannot show; their names may tell them apart, they are harmless either way."""
@@ -24,8 +25,8 @@ def sniff(head: bytes, name: str) -> str:
     for magic, media_type in _MAGIC:
         if head.startswith(magic):
             return media_type
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "image/webp"
+    if head[:4] == b"RIFF" and head[8:12] in _RIFF:
+        return _RIFF[head[8:12]]
     if head.lstrip().lower().startswith(_MARKUP):
         return "application/octet-stream"
     if b"\0" in head or not _is_utf8(head):

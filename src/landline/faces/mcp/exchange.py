@@ -56,7 +56,9 @@ class Exchange(Response):
         async def paced(message: Message) -> None:
             await self._write(scope, message, send)
 
-        work = asyncio.ensure_future(self._serve(scope, replayed, paced))
+        # Not every server takes the space around a value off, which is no part of it (RFC 9110, 5.5).
+        headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
+        work = asyncio.ensure_future(self._serve({**scope, "headers": headers}, replayed, paced))
         unwatch = self._door.drain.watch(work.cancel)
         try:
             await self._beat(work, send)

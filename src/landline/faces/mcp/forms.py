@@ -1,8 +1,8 @@
 """Questions of a run as forms for the client's user, and what the user filled in as answers. Pure.
 
 A question of kind `input` may bring a form of its own: `arguments={"schema": {...}}` with a flat object schema, the only
-kind a client must be able to show. The answer's value is then the filled-in object. `arguments["name"]` names the form
-among several.
+kind a client must be able to show. The answer, which is a text, is then the filled-in object as JSON. `arguments["name"]`
+names the form among several.
 """
 
 import re
@@ -109,9 +109,8 @@ def answer_of(question: Question, filled: Filled) -> Answer | None:
         case "choice":
             return Answer(question_id=id_, value=content["choice"])
         case "input":
-            return Answer(
-                question_id=id_, value=content["answer"] if _own_schema(question) is None else content
-            )
+            own = _own_schema(question) is not None
+            return Answer(question_id=id_, value=canonical(content).decode() if own else content["answer"])
 
 
 def _message(question: Question) -> str:

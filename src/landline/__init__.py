@@ -15,6 +15,7 @@ __all__ = [
     "__version__",
     "agent",
     "mcp",
+    "mcp_routes",
     "mcp_stdio",
     "remote",
     "tool",
@@ -24,6 +25,7 @@ __all__ = [
 if TYPE_CHECKING:
     from landline.app.agents import agent, remote, tool
     from landline.app.build import Landline
+    from landline.app.host_routes import mcp_routes
     from landline.app.mcp import mcp, mcp_stdio
     from landline.app.workflows import UI, AsyncUI, Workflow, workflow
 
@@ -34,6 +36,7 @@ _HOMES = {
     "Workflow": "landline.app.workflows",
     "agent": "landline.app.agents",
     "mcp": "landline.app.mcp",
+    "mcp_routes": "landline.app.host_routes",
     "mcp_stdio": "landline.app.mcp",
     "remote": "landline.app.agents",
     "tool": "landline.app.agents",

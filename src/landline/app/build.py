@@ -38,6 +38,7 @@ from landline.web.drain import Drain
 from landline.web.face import FacePorts
 from landline.web.guard import Guard
 from landline.web.health import Health
+from landline.web.host_routes import HostRoutes
 from landline.web.hosts import ANY_ADDRESS, LOOPBACK_HOSTS, Hosts
 from landline.web.problems import install
 
@@ -63,10 +64,11 @@ class Landline:
         router: What chooses the agent of a run that asks for `auto`: a function `(input_text, caller, agents) -> name`,
             sync or async, the name of one of `agents`, or an agent of its own, whose text answer is the name. Without it
             the words of the input are compared with the agents' names, titles, descriptions and labels (RUN-11).
+        host_routes: Routes of your own app to offer as tools of the MCP face, made by `landline.mcp_routes`.
         settings: Made by `load_settings`; or give single settings by keyword.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - part of the public surface; every argument but the first is a keyword
         self,
         agents: Sequence[Any] = (),
         *,
@@ -74,6 +76,7 @@ class Landline:
         authenticator: Authenticator | None = None,
         context: Any = None,
         router: Any = None,
+        host_routes: HostRoutes | None = None,
         settings: Settings | None = None,
         **keywords: Any,
     ) -> None:
@@ -85,6 +88,7 @@ class Landline:
         self._loaded: list[Loaded] | None = None
         self._served = False
         self._router = router
+        self._host_routes = host_routes
         self._context = HostContext(context) if context is not None else None
         self.drain = Drain()
         self.clock = SystemClock()
@@ -105,7 +109,12 @@ class Landline:
     @property
     def beside_agents(self) -> list[str]:
         """Names of what was given beside agents; `landline serve` takes the agents alone, and says so."""
-        given = {"authenticator": self._given_authenticator, "context": self._context, "router": self._router}
+        given = {
+            "authenticator": self._given_authenticator,
+            "context": self._context,
+            "router": self._router,
+            "host_routes": self._host_routes,
+        }
         return [*(name for name, value in given.items() if value is not None), *self._keywords]
 
     @cached_property
@@ -226,6 +235,7 @@ class Landline:
             health=Health(version=VERSION, ready=self.ready, sessions_active=lambda: len(core.driver)),
             context=self._context,
             fanout=core.fanout,
+            host=self._host_routes,
         )
         return [plugins.face(name)(ports) for name in self.settings.faces]
 

@@ -24,11 +24,12 @@ class HostRoute:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HostAnswer:
-    """What the route answered; `data` is its JSON, or None when it answered something else."""
+    """What the route answered; `data` is its JSON where `is_json`."""
 
     status: int
     media_type: str
     body: bytes
+    is_json: bool = False
     data: Any = None
 
 

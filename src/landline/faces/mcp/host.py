@@ -54,20 +54,20 @@ def _result(answer: HostAnswer) -> CallToolResult:
     failed = answer.status >= 400
     data: Any = answer.data
     # Until 2026 only an object could be told as data.
-    structured: Any = cast("Any", data) if data is None or isinstance(data, dict) else {"result": data}
+    structured: Any = cast("Any", data) if isinstance(data, dict) else {"result": data}
     block: ContentBlock
     if answer.media_type.startswith("image/"):
         block = ImageContent(
             type="image", data=base64.b64encode(answer.body).decode("ascii"), mime_type=answer.media_type
         )
-    elif data is not None:
+    elif answer.is_json:
         block = TextContent(type="text", text=json.dumps(data, ensure_ascii=False))
     else:
         block = TextContent(type="text", text=answer.body.decode("utf-8", errors="replace"))
     said: list[ContentBlock] = [TextContent(type="text", text=f"HTTP {answer.status}")] if failed else []
     return CallToolResult(
         content=[*said, block],
-        structured_content=None if failed else structured,
+        structured_content=structured if answer.is_json and not failed else None,
         is_error=failed,
         _meta={"landline/status": answer.status},
     )

@@ -3,10 +3,10 @@
 import base64
 import binascii
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from mcp_types import ElicitResult, InputResponses
+from mcp_types import ElicitResult
 
 from landline.faces.mcp.forms import Filled, Unfit, answer_of, keys_of
 from landline.faces.mcp.wire import GivenAnswer, GivenFile
@@ -65,7 +65,7 @@ def read_state(state: str) -> tuple[str, int]:
 
 
 def responses(
-    questions: Sequence[Question], given: InputResponses | None, *, unasked: bool = False
+    questions: Sequence[Question], given: Mapping[str, object] | None, *, unasked: bool = False
 ) -> list[Answer]:
     """Return the answers among `given` that fit open questions; others are left out, so that they are asked again.
 
@@ -101,7 +101,7 @@ def answers(given: Sequence[GivenAnswer]) -> list[Answer]:
     ]
 
 
-def dismissed(questions: Sequence[Question], given: InputResponses | None) -> bool:
+def dismissed(questions: Sequence[Question], given: Mapping[str, object] | None) -> bool:
     """Tell whether the user dismissed one of the forms: asking it again at once would be a loop."""
     keys = keys_of(questions)
     return any(

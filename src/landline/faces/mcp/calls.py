@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, cast
+from typing import Any, Final, Protocol, cast
 
 from mcp.server.context import ServerRequestContext
 from mcp_types import CallToolRequestParams, CallToolResult, InputRequiredResult, Tool
@@ -11,7 +11,7 @@ from starlette.requests import Request
 
 from landline.model.callers import Caller
 
-__all__ = ["Call", "Context", "Result", "ToolSource", "caller_of", "can_fill_forms", "request_of"]
+__all__ = ["REQUEST", "Call", "Context", "Result", "ToolSource", "caller_of", "can_fill_forms", "request_of"]
 
 Context = ServerRequestContext[Any, Any]
 Result = CallToolResult | InputRequiredResult
@@ -53,9 +53,14 @@ class ToolSource(Protocol):
         ...
 
 
+REQUEST: Final = "landline.mcp"
+"""Where the scope that the protocol's transport is given holds the request as it came."""
+
+
 def request_of(context: Context) -> Request:
-    """Return the HTTP request that a message came in."""
-    return cast("Request", context.request)
+    """Return the HTTP request that a message came in, as the route was given it."""
+    given = cast("Request", context.request)
+    return cast("Request", given.scope[REQUEST])
 
 
 def caller_of(context: Context) -> Caller:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -24,14 +24,18 @@ class Exchange(Response):
     """Serves one request whose body was read already.
 
     When the server drains, the exchange ends with an error of the protocol that names the run; the run goes on. A reader
-    who takes nothing is dropped. A stream that is silent gets a comment, so that proxies keep it open.
+    who takes nothing is dropped. A stream that is silent gets a comment, so that proxies keep it open. `beside` is what the
+    transport's own scope holds and the request's does not.
     """
 
-    def __init__(self, serve: Serve, *, body: bytes, message_id: Any, door: Door) -> None:
+    def __init__(
+        self, serve: Serve, *, body: bytes, message_id: Any, door: Door, beside: Mapping[str, Any]
+    ) -> None:
         self.background = None
         self.status_code = 200
         self._serve = serve
         self._body = body
+        self._beside = beside
         self._message_id = message_id
         self._door = door
         self._streams: bool | None = None
@@ -58,7 +62,9 @@ class Exchange(Response):
 
         # Not every server takes the space around a value off, which is no part of it (RFC 9110, 5.5).
         headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
-        work = asyncio.ensure_future(self._serve({**scope, "headers": headers}, replayed, paced))
+        work = asyncio.ensure_future(
+            self._serve({**scope, **self._beside, "headers": headers}, replayed, paced)
+        )
         unwatch = self._door.drain.watch(work.cancel)
         try:
             await self._beat(work, send)

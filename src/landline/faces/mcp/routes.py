@@ -17,6 +17,7 @@ from mcp_types import INTERNAL_ERROR, INVALID_REQUEST, PARSE_ERROR
 from starlette.requests import Request
 from starlette.responses import Response
 
+from landline.faces.mcp.calls import REQUEST
 from landline.faces.mcp.exchange import Exchange
 from landline.faces.mcp.server import Extend, server_of
 from landline.model.callers import Caller
@@ -94,9 +95,11 @@ class McpRoutes:
             raise Forbidden("Pages of that origin may not speak to this server.", code="foreign_origin")
         if self._manager is None:
             raise Unavailable("The app's lifespan has not begun, or is over.")
-        _bind(request, caller)
+        beside = {"user": _user(caller), REQUEST: request}
         known = message_id if isinstance(message_id, str | int) else None
-        return Exchange(self._manager.handle_request, body=body, message_id=known, door=self._door)
+        return Exchange(
+            self._manager.handle_request, body=body, message_id=known, door=self._door, beside=beside
+        )
 
 
 def router_of(ports: FacePorts, *, extend: Extend | None = None) -> APIRouter:
@@ -110,8 +113,8 @@ def router_of(ports: FacePorts, *, extend: Extend | None = None) -> APIRouter:
     return router
 
 
-def _bind(request: Request, caller: Caller) -> None:
-    """Say who calls in the terms of the protocol's transport: a session serves the one who opened it, and nobody else."""
+def _user(caller: Caller) -> AuthenticatedUser:
+    """Return who calls in the terms of the protocol's transport: a session serves who opened it, and nobody else."""
     token = AccessToken(
         token="",
         client_id=caller.tenant,
@@ -119,7 +122,7 @@ def _bind(request: Request, caller: Caller) -> None:
         scopes=[],
         claims={"iss": caller.key_id or ""},
     )
-    request.scope["user"] = AuthenticatedUser(token)
+    return AuthenticatedUser(token)
 
 
 def _tell(error: Exception, request: Request) -> Response:

@@ -251,7 +251,10 @@ async def test_failures_are_told_as_the_tools_own_and_safely(served: Line, wire:
         missing = await client.call_tool("echo", {})
         assert (missing.is_error, "message is missing" in text_of(missing)) == (True, True)
         nowhere = await client.call_tool("echo", {"message": "x", "thread_id": "0" * 36})
-        assert (nowhere.is_error, nowhere.meta and nowhere.meta["landline/code"]) == (True, "thread_not_found")
+        assert (nowhere.is_error, nowhere.meta and nowhere.meta["landline/code"]) == (
+            True,
+            "thread_not_found",
+        )
         with pytest.raises(Exception, match="Unknown tool"):
             await client.call_tool("nothing", {})
 

@@ -34,9 +34,13 @@ def erase(name: str) -> str:
     return f"Erased {name}."
 
 
+def say(state: State) -> dict[str, str]:
+    return {"output": state["input"]}
+
+
 def of_frameworks() -> list[Any]:
     graph = StateGraph(State)
-    graph.add_node("say", lambda state: {"output": state["input"]})  # pyright: ignore[reportArgumentType, reportUnknownMemberType, reportUnknownLambdaType] - untyped there
+    graph.add_node("say", say)  # pyright: ignore[reportUnknownMemberType] - untyped there
     graph.add_edge(START, "say")
     careful = PydanticAgent(TestModel(call_tools=["erase"]), name="careful", tools=[erase])
     return [

@@ -21,21 +21,22 @@ function run(name, args) {
   return new Promise((resolve, reject) => {
     const child = spawn(path.join(modules, ".bin", name), args, { env: environment });
     let output = "";
+    let errors = "";
     const timer = setTimeout(() => child.kill(), 300_000);
     child.stdout.on("data", (data) => (output += data));
-    child.stderr.on("data", (data) => (output += data));
+    child.stderr.on("data", (data) => (errors += data));
     child.on("error", reject);
     child.on("close", (code) => {
       clearTimeout(timer);
-      resolve({ code, output });
+      resolve({ code, output, errors });
     });
   });
 }
 
 async function inspect(...args) {
-  const { code, output } = await run("mcp-inspector", ["--cli", url, "--transport", "http", ...args]);
-  assert.equal(code, 0, output);
-  return JSON.parse(output.slice(output.indexOf("{")));
+  const { code, output, errors } = await run("mcp-inspector", ["--cli", url, "--transport", "http", ...args]);
+  assert.equal(code, 0, output + errors);
+  return JSON.parse(output);
 }
 
 let failed = false;

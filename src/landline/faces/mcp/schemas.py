@@ -45,10 +45,9 @@ _QUESTIONS: Final = {
         "type": "object",
         "properties": {
             "question_id": {"type": "string"},
-            "kind": {"enum": ["approval", "input", "choice"]},
+            "kind": {"type": "string", "enum": ["approval", "input", "choice"]},
             "prompt": {"type": "string"},
             "tool": {"type": "string"},
-            "arguments": {},
             "choices": {"type": "array", "items": {"type": "string"}},
             "expires_at": {"type": "string"},
         },
@@ -92,7 +91,7 @@ def output_schema(info: AgentInfo) -> dict[str, Any]:
     """Return what a result holds, however the run ends: its state, its place, and the output it gave, if it did."""
     output, shared = _hoisted(dict(info.output_schema))
     properties: dict[str, Any] = {
-        "status": {"enum": STATUSES},
+        "status": {"type": "string", "enum": STATUSES},
         "output": output,
         "run_id": {"type": "string"},
         "thread_id": {"type": "string", "description": "Pass it on to go on in this thread."},

@@ -197,7 +197,7 @@ async def served(app: ASGIApp) -> AsyncGenerator[str]:
 @asynccontextmanager
 async def line(folder: Path, **settings: Any) -> AsyncGenerator[Line]:
     """Serve the agents of this module; open, unless an authenticator is given."""
-    given = {"faces": ("native", "mcp"), **settings}
+    given: dict[str, Any] = {"faces": ("native", "mcp"), **settings}
     if "authenticator" not in given:
         given["open"] = True
     instance = Landline(given.pop("agents", None) or agents(), data=folder, **given)

@@ -62,8 +62,8 @@ CANCEL = types.ElicitResult(action="cancel")
 async def test_agents_are_tools_that_answer_with_text_data_and_progress(served: Line, wire: Any) -> None:
     told: list[tuple[float, str | None]] = []
 
-    async def progress(done: float, total: float | None, said: str | None) -> None:
-        told.append((done, said))
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
+        told.append((progress, message))
 
     async with Client(served.url, mode=wire) as client:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
@@ -72,7 +72,7 @@ async def test_agents_are_tools_that_answer_with_text_data_and_progress(served: 
             "landline_threads", "landline_messages", "landline_run", "landline_answer", "landline_cancel",
         ]  # fmt: skip
         assert tools["echo"].description == "Say the message back, and how far it is.\n\nFor example: Hello"
-        first = await client.call_tool("echo", {"message": "one"}, progress_callback=progress)
+        first = await client.call_tool("echo", {"message": "one"}, progress_callback=tell)
         assert (text_of(first), first.is_error) == ("one", False)
         assert [said for _, said in told] == ["half (50%)", "Writing"]
         data = first.structured_content
@@ -180,11 +180,11 @@ async def test_a_form_that_is_dismissed_or_wrong_leaves_the_run_waiting(
 async def test_a_call_that_is_taken_back_cancels_its_run(served: Line, wire: Any) -> None:
     began = asyncio.Event()
 
-    async def progress(done: float, total: float | None, said: str | None) -> None:
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
         began.set()
 
     async with Client(served.url, mode=wire) as client:
-        call = asyncio.create_task(client.call_tool("hold", {}, progress_callback=progress))
+        call = asyncio.create_task(client.call_tool("hold", {}, progress_callback=tell))
         async with asyncio.timeout(10):
             await began.wait()
         call.cancel()
@@ -206,12 +206,12 @@ async def _only_run(served: Line, *, until: frozenset[str] = TERMINAL) -> Any:
 async def test_a_session_that_ends_leaves_the_run(served: Line) -> None:
     began = asyncio.Event()
 
-    async def progress(done: float, total: float | None, said: str | None) -> None:
+    async def tell(progress: float, total: float | None, message: str | None) -> None:
         began.set()
 
     async def use() -> None:
         async with Client(served.url, mode="legacy") as client:
-            await client.call_tool("hold", {}, progress_callback=progress)
+            await client.call_tool("hold", {}, progress_callback=tell)
 
     task = asyncio.create_task(use())
     async with asyncio.timeout(10):

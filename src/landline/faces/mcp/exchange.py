@@ -62,23 +62,31 @@ class Exchange(Response):
 
         # Not every server takes the space around a value off, which is no part of it (RFC 9110, 5.5).
         headers = [(name, value.strip(b" \t")) for name, value in scope["headers"]]
-        work = asyncio.ensure_future(
-            self._serve({**scope, **self._beside, "headers": headers}, replayed, paced)
-        )
-        unwatch = self._door.drain.watch(work.cancel)
-        try:
-            await self._beat(work, send)
-        finally:
-            unwatch()
-            work.cancel()
-            await asyncio.wait({work})
+        inner = {**scope, **self._beside, "headers": headers}
+        failed: list[Exception] = []
+
+        async def serve() -> None:
+            try:
+                await self._serve(inner, replayed, paced)
+            except _SlowReader:
+                pass  # its connection is cut, and there is nobody to tell
+            except Exception as error:  # noqa: BLE001 - raised below, out of the group, as it is
+                failed.append(error)
+
+        async with asyncio.TaskGroup() as tasks:
+            work = tasks.create_task(serve())
+            unwatch = self._door.drain.watch(work.cancel)
+            try:
+                await self._beat(work, send)
+            finally:
+                unwatch()
+                work.cancel()
+        if failed:
+            raise failed[0]
         if self._door.drain.started and work.cancelled():
             await self._end(scope, send)
-        elif not work.cancelled():
-            with suppress(_SlowReader):
-                work.result()
 
-    async def _beat(self, work: "asyncio.Future[None]", send: Send) -> None:
+    async def _beat(self, work: "asyncio.Task[None]", send: Send) -> None:
         seen = self._wrote
         while not (await asyncio.wait({work}, timeout=self._door.heartbeat_s))[0]:
             if self._streams and not self._ended and self._wrote == seen and not self._lock.locked():

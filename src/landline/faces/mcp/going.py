@@ -3,8 +3,8 @@
 import asyncio
 import logging
 from collections import OrderedDict
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any, Final
 
 from mcp.server.context import CallNext, HandlerResult
@@ -12,7 +12,6 @@ from mcp.server.context import CallNext, HandlerResult
 from landline.faces.mcp.calls import Call, Context, caller_of, request_of
 from landline.model.callers import Caller
 from landline.model.errors import LandlineError
-from landline.model.runs import Run
 from landline.ports.runs import Runs
 
 __all__ = ["GONE", "RUN", "Going"]
@@ -36,7 +35,17 @@ class Going:
     def __init__(self, runs: Runs) -> None:
         self._runs = runs
         self._calls: OrderedDict[_Key, tuple[Caller, str]] = OrderedDict()
-        self._tasks: set[asyncio.Task[Run]] = set()
+        self._tasks: asyncio.TaskGroup | None = None
+
+    @asynccontextmanager
+    async def open(self) -> AsyncGenerator[None]:
+        """Be able to cancel runs of calls that are on their way out; on leaving, what was begun has ended."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            try:
+                yield
+            finally:
+                self._tasks = None
 
     @contextmanager
     def on(self, call: Call, run_id: str) -> Generator[None]:
@@ -72,19 +81,21 @@ class Going:
         return await call_next(ctx)
 
     def _cancel(self, caller: Caller, run_id: str) -> None:
-        # Of its own, and waited for by nobody who may be cancelled: who calls this is on the way out.
-        task = asyncio.get_running_loop().create_task(self._runs.cancel(caller, run_id))
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
+        # In a task of its own: who calls this is being cancelled, or must answer at once.
+        if self._tasks is not None:
+            self._tasks.create_task(self._surely_cancel(caller, run_id))
+
+    async def _surely_cancel(self, caller: Caller, run_id: str) -> None:
+        try:
+            await self._runs.cancel(caller, run_id)
+        except LandlineError as error:
+            _logger.warning("run %s of a call that was taken back could not be cancelled: %s", run_id, error)
+        except Exception:  # a failure here must not end the other calls of the group
+            _logger.exception("run %s of a call that was taken back could not be cancelled", run_id)
 
     def _forget(self, key: _Key | None) -> None:
         if key is not None:
             self._calls.pop(key, None)
-
-    def _done(self, task: "asyncio.Task[Run]") -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) and not isinstance(error, LandlineError):
-            _logger.error("a run could not be cancelled", exc_info=error)
 
 
 def _key(context: Context, request_id: Any) -> _Key | None:

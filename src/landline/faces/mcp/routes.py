@@ -19,6 +19,7 @@ from starlette.responses import Response
 
 from landline.faces.mcp.calls import REQUEST
 from landline.faces.mcp.exchange import Exchange
+from landline.faces.mcp.going import Going
 from landline.faces.mcp.server import Extend, server_of
 from landline.model.callers import Caller
 from landline.model.errors import Forbidden, Unavailable
@@ -39,7 +40,8 @@ class McpRoutes:
 
     def __init__(self, ports: FacePorts, extend: Extend | None) -> None:
         self._door = ports.door
-        self._server = server_of(ports, extend)
+        self._going = Going(ports.runs)
+        self._server = server_of(ports, self._going, extend)
         self._manager: StreamableHTTPSessionManager | None = None
 
     @asynccontextmanager
@@ -48,7 +50,7 @@ class McpRoutes:
         manager = StreamableHTTPSessionManager(
             self._server, max_request_body_size=max(self._door.max_body_bytes, 1)
         )
-        async with manager.run():
+        async with self._going.open(), manager.run():
             self._manager = manager
             try:
                 yield

@@ -71,9 +71,8 @@ class Sources:
         return found
 
 
-def server_of(ports: FacePorts, extend: Extend | None = None) -> "Server[Any]":
+def server_of(ports: FacePorts, going: Going, extend: Extend | None = None) -> "Server[Any]":
     """Return the protocol's server for these ports."""
-    going = Going(ports.runs)
     agents = AgentTools(ports, going)
     sources = Sources([agents, ThreadTools(ports, agents)])
     if ports.host is not None:

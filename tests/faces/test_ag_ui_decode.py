@@ -130,7 +130,7 @@ def test_content_that_is_none_is_refused(content: Any, code: str) -> None:
 
 
 def test_attribute_names_of_python_clients_are_taken() -> None:
-    given = {"thread_id": "t", "run_id": "r", "messages": [], "forwarded_props": {"a": 1}, "novel": 1}
+    given: dict[str, Any] = {"thread_id": "t", "run_id": "r", "messages": [], "forwarded_props": {"a": 1}, "novel": 1}
     read = RunBody.model_validate(given)
     assert (read.thread_id, read.run_id, read.forwarded_props) == ("t", "r", {"a": 1})
 

@@ -1,6 +1,1 @@
-"""Strict checkers of the streams of every wire (FACE-17)."""
-"""Strict checkers of the wires that faces speak, one module per wire (FACE-17)."""
-"""Strict checkers of the wires that faces speak, one module per wire (FACE-17)."""
-"""Strict checkers of the wires that faces speak, one module per wire (FACE-17)."""
 """Strict checkers of the streams of faces (FACE-17), one module for each wire; they know the wire and nothing else."""
-"""Strict checkers of the faces' streams (FACE-17)."""

@@ -28,6 +28,7 @@ from landline.adapters.ag2.codec import load_events
 from landline.ports.adapter import AgentSpec, ToolPolicy
 from landline.testing.adapters import AdapterKit, ToolBox
 from landline.testing.models.ag2 import Said, Script, ScriptConfig, call, prompts, told, words
+from tests.adapters.wanted_place import written
 
 
 class Place(BaseModel):
@@ -244,6 +245,20 @@ class AG2Kit(AdapterKit):
 
     def brought(self) -> AgentSpec:
         return AgentSpec(agent=agent(once("greet", name="Ada")), name="brought")
+
+    def wanted(self) -> AgentSpec:
+        async def stream(
+            messages: Sequence[BaseEvent], _: ConversationContext, *, options: dict[str, Any]
+        ) -> AsyncIterator[Said]:
+            if options["tools"] and not told(messages):
+                yield call("greet", name="Ada")
+            elif options.get("response_schema") is None:
+                yield f"You said: {prompts(messages)[-1]}"
+            else:
+                for piece in written(prompts(messages)[-1]):
+                    yield piece
+
+        return AgentSpec(agent=Agent("wanted", config=ScriptConfig(stream, told_options=True)), name="wanted")
 
     def texts_of(self, native: bytes) -> Sequence[str]:
         texts: list[str] = []

@@ -29,6 +29,7 @@ from landline.adapters.langgraph.brought import BroughtTools
 from landline.ports.adapter import AgentSpec, ToolPolicy
 from landline.testing.adapters import AdapterKit, ToolBox
 from landline.testing.models.langgraph import Deltas, Script, Scripted, Thought, prompts, returns
+from tests.adapters.wanted_place import written
 
 create_agent = cast("Any", langchain.agents).create_agent
 StateGraph = cast("Any", langgraph.graph).StateGraph
@@ -270,6 +271,19 @@ class LangGraphKit(AdapterKit):
     def brought(self) -> AgentSpec:
         greeting = Scripted(script=once("greet", {"name": "Ada"}))
         return AgentSpec(agent=create_agent(greeting, middleware=[BroughtTools()]), name="brought")
+
+    def wanted(self) -> AgentSpec:
+        async def stream(messages: list[BaseMessage], *, options: dict[str, Any]) -> Deltas:
+            if options.get("tools") and not returns(messages):
+                yield [("greet", {"name": "Ada"})]
+            elif "response_format" not in options:
+                yield f"You said: {prompts(messages)[-1]}"
+            else:
+                for piece in written(prompts(messages)[-1]):
+                    yield piece
+
+        model = Scripted(script=stream, told_options=True)
+        return AgentSpec(agent=create_agent(model, middleware=[BroughtTools()]), name="wanted")
 
     def texts_of(self, native: bytes) -> Sequence[str]:
         turn = msgspec.json.decode(native)

@@ -13,6 +13,7 @@ from landline.adapters.openai_agents import OpenAIAgentsAdapter, adapter
 from landline.ports.adapter import AgentSpec, ToolPolicy
 from landline.testing.adapters import AdapterKit, ToolBox
 from landline.testing.models.openai_agents import Asked, Call, FunctionModel, Piece, Speaks, Think
+from tests.adapters.wanted_place import written
 
 Pieces = AsyncIterator[Piece]
 
@@ -212,6 +213,18 @@ class OpenAIAgentsKit(AdapterKit):
 
     def brought(self) -> AgentSpec:
         return AgentSpec(agent=agent_of(once("greet", {"name": "Ada"})), name="brought")
+
+    def wanted(self) -> AgentSpec:
+        async def speak(asked: Asked) -> Pieces:
+            if asked.tools and not asked.told:
+                yield Call("greet", {"name": "Ada"})
+            elif asked.schema is None:
+                yield f"You said: {asked.prompts[-1]}"
+            else:
+                for piece in written(asked.prompts[-1]):
+                    yield piece
+
+        return AgentSpec(agent=agent_of(speak), name="wanted")
 
     def texts_of(self, native: bytes) -> Sequence[str]:
         texts: list[str] = []

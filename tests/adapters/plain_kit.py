@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import pydantic_core
+
 import landline
 from landline.adapters.plain import PlainAdapter, PlainRun, SyncRun, adapter
 from landline.model.callers import Caller
@@ -13,6 +15,7 @@ from landline.model.messages import FilePart, ImagePart
 from landline.ports.adapter import AgentSpec, Ask, Suspended, ToolPolicy, ToolRaised
 from landline.testing.adapters import AdapterKit, ToolBox
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
+from tests.adapters.wanted_place import written
 
 USER = Caller(tenant="t", user="u")
 
@@ -210,6 +213,18 @@ class AsyncKit(_Kit):
 
         return landline.agent(steered, name="steered")
 
+    def wanted(self) -> AgentSpec:
+        async def wanted(run: PlainRun) -> Any:
+            if any(tool.name == "greet" for tool in run.mcp_tools):
+                await run.mcp("greet", name="Ada")
+            if run.output_schema is None:
+                return f"You said: {run.input}"
+            for so_far in _parts(run.input):
+                await run.output(so_far)
+            return None
+
+        return landline.agent(wanted, name="wanted")
+
     def brought(self) -> AgentSpec:
         async def brought(run: PlainRun) -> str:
             try:
@@ -281,6 +296,18 @@ class SyncKit(AsyncKit):
 
         return landline.agent(steered, name="steered")
 
+    def wanted(self) -> AgentSpec:
+        def wanted(run: SyncRun) -> Any:
+            if any(tool.name == "greet" for tool in run.mcp_tools):
+                run.mcp("greet", name="Ada")
+            if run.output_schema is None:
+                return f"You said: {run.input}"
+            for so_far in _parts(run.input):
+                run.output(so_far)
+            return None
+
+        return landline.agent(wanted, name="wanted")
+
     def brought(self) -> AgentSpec:
         def brought(run: SyncRun) -> str:
             try:
@@ -289,6 +316,18 @@ class SyncKit(AsyncKit):
                 return raised.message
 
         return landline.agent(brought, name="brought")
+
+
+def _parts(text: str) -> list[dict[str, Any]]:
+    """The answer to `text` as far as it has come, piece by piece."""
+    whole = ""
+    found: list[dict[str, Any]] = []
+    for piece in written(text):
+        whole += piece
+        so_far = pydantic_core.from_json(whole, allow_partial=True)
+        if so_far and so_far not in found:
+            found.append(so_far)
+    return found
 
 
 def _also(said: Sequence[str]) -> str:

@@ -29,6 +29,7 @@ from pydantic_ai.models.function import (
 from landline.adapters.pydantic_ai import PydanticAIAdapter, adapter
 from landline.ports.adapter import AgentSpec, ToolPolicy
 from landline.testing.adapters import AdapterKit, ToolBox
+from tests.adapters.wanted_place import written
 
 Deltas = AsyncIterator[str | DeltaToolCalls]
 
@@ -275,6 +276,19 @@ class PydanticAIKit(AdapterKit):
         return AgentSpec(
             agent=Agent(FunctionModel(stream_function=_once("greet", {"name": "Ada"}))), name="brought"
         )
+
+    def wanted(self) -> AgentSpec:
+        async def stream(messages: list[ModelMessage], info: AgentInfo) -> Deltas:
+            if info.function_tools and not returns(messages):
+                yield calls(("greet", {"name": "Ada"}))
+            elif info.output_tools:
+                yield {0: DeltaToolCall(name=info.output_tools[0].name, tool_call_id="out")}
+                for piece in written(prompts(messages)[-1]):
+                    yield {0: DeltaToolCall(json_args=piece)}
+            else:
+                yield f"You said: {prompts(messages)[-1]}"
+
+        return AgentSpec(agent=Agent(FunctionModel(stream_function=stream)), name="wanted")
 
     def texts_of(self, native: bytes) -> Sequence[str]:
         return [

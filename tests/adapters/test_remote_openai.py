@@ -43,6 +43,7 @@ from landline.testing.upstream import (
     ToolCalls,
 )
 from tests.adapters.remote_kit import bound
+from tests.adapters.wanted_place import written
 
 PROTOCOLS = ("openai-chat", "openai-responses")
 both = pytest.mark.parametrize("protocol", PROTOCOLS)
@@ -108,6 +109,13 @@ class Kit(AdapterKit):
                 if comma:
                     return Text(f"{head.removeprefix('data:')} {len(b64decode(packed))}")
             return Text("nothing")
+
+        return self._serve(brain)
+
+    def wanted(self) -> AgentSpec:
+        def brain(request: Request) -> Text:
+            said = texts(request, "user")[-1]
+            return Text("".join(written(said)) if request.wants_json else f"You said: {said}")
 
         return self._serve(brain)
 

@@ -120,6 +120,7 @@ async def test_a_carried_history_is_heard_marked_and_not_kept_in_the_thread(tmp_
     [
         (Carried(output_schema={"type": "object"}), "output_schema_unsupported"),
         (Carried(tools=(LOOK, LOOK)), "tool_name_taken"),
+        (Carried(output_schema={"type": "array"}), "output_schema_unsupported"),
     ],
 )
 async def test_what_an_agent_cannot_take_is_refused_and_nothing_is_written(

@@ -16,10 +16,12 @@ from landline.app.settings import load_settings
 from landline.model import events as log
 from landline.model.callers import LOCAL
 from landline.model.carried import Carried, ClientTool
+from landline.model.errors import Invalid
 from landline.model.events import Event
-from landline.model.messages import ImagePart, Part, TextPart
+from landline.model.messages import ImagePart, OutputPart, Part, TextPart
 from landline.model.runs import Answer, Question, Run
 from landline.ports.runs import StartRun
+from landline.ports.store import MessageQuery
 
 E = TypeVar("E", bound=Event)
 AGENTS = ("plain", "pydantic_ai", "openai_agents", "langgraph", "ag2")
@@ -298,6 +300,63 @@ async def test_it_says_what_came(instance: Landline, agent: str) -> None:
 async def test_it_says_the_settings_of_its_model(instance: Landline, agent: str) -> None:
     run = await Line(instance, agent).say("settings", settings={"temperature": 0.5, "max_tokens": 70})
     assert run.output == 'Settings: {"max_tokens":70,"temperature":0.5}.'
+
+
+PLACE = {
+    "type": "object",
+    "properties": {
+        "city": {"type": "string"},
+        "people": {"type": "integer", "minimum": 5},
+        "sights": {"type": "array", "items": {"$ref": "#/$defs/Sight"}},
+    },
+    "required": ["city", "people", "sights"],
+    "additionalProperties": False,
+    "$defs": {"Sight": {"type": "object", "properties": {"name": {"type": "string"}}, "required": ["name"]}},
+}
+
+
+@every
+@pytest.mark.contract("FACE-16", "FACE-6")
+async def test_it_answers_as_a_wanted_schema_says(instance: Landline, agent: str) -> None:
+    line = Line(instance, agent)
+    run = await line.say("Tell me about a place in Oslo", carried=Carried(output_schema=PLACE))
+    assert run.output == {"city": "Oslo", "people": 5, "sights": [{"name": "Ada"}]}, run
+    assert line.of(log.OutputPartial)
+    assert not line.of(log.TextDelta)
+    told = Carried(output_schema=PLACE, tools=[WEATHER])
+    run = await Line(instance, agent).say("The weather in Oslo", carried=told)
+    (question,) = run.questions
+    line = Line(instance, agent)
+    run = await line.answer(run, Answer(question_id=question.question_id, value={"sky": "blue"}))
+    assert run.output == {"city": "Oslo", "people": 5, "sights": [{"name": "Ada"}]}
+
+
+@every
+@pytest.mark.contract("FACE-16", "FACE-6")
+async def test_an_answer_that_does_not_fit_fails_with_its_own_code(instance: Landline, agent: str) -> None:
+    run = await Line(instance, agent).say("misfit", carried=Carried(output_schema=PLACE))
+    assert run.status == "failed"
+    assert run.error is not None
+    assert run.error.code == "output_schema_mismatch"
+
+
+@pytest.mark.contract("FACE-6")
+async def test_a_schema_that_is_not_one_of_an_object_is_refused(instance: Landline) -> None:
+    with pytest.raises(Invalid) as refused:
+        await Line(instance, "plain").start("hi", carried=Carried(output_schema={"type": "array"}))
+    assert refused.value.code == "invalid_output_schema"
+
+
+@every
+@pytest.mark.contract("FACE-16", "THR-3")
+async def test_a_wanted_answer_is_part_of_the_thread_and_the_next_one_is_text(
+    instance: Landline, agent: str
+) -> None:
+    line = Line(instance, agent)
+    await line.say("first", carried=Carried(output_schema=PLACE))
+    assert (await line.say("second")).output == "Before: first. You said: second"
+    messages = await instance.threads.messages(LOCAL, MessageQuery(thread_id=line.thread or ""))
+    assert [type(part) for part in messages.items[1].parts] == [OutputPart]
 
 
 def frameworks_after(code: str) -> set[str]:

@@ -23,7 +23,8 @@ def check_carried(carried: Carried, info: AgentInfo, *, on_thread: bool) -> None
 
     Raises:
         Unsupported: The agent takes no client tools, no schema for its answer, or no history from outside.
-        Invalid: A tool has the name of another, or the run is on a thread and brings another history.
+        Invalid: A tool has the name of another, the schema is not one of an object, or the run is on a thread and brings
+            another history.
     """
     given = {
         "client_tools": carried.tools,
@@ -36,6 +37,11 @@ def check_carried(carried: Carried, info: AgentInfo, *, on_thread: bool) -> None
                 f"The agent {info.name!r} takes no {_NAMES[ability]} from a client.",
                 code=f"{ability}_unsupported",
             )
+    if carried.output_schema is not None and carried.output_schema.get("type") != "object":
+        raise Invalid(
+            "The schema of an answer is one of an object: its `type` is `object`.",
+            code="invalid_output_schema",
+        )
     names = [tool.name for tool in carried.tools]
     taken = {tool.name for tool in info.tools}
     for index, name in enumerate(names):

@@ -10,7 +10,7 @@ from ag2.tools.final import FunctionTool
 from ag2.tools.tool import Tool
 
 from landline.adapters.ag2.settings import settings_of
-from landline.model.agents import AgentInfo, ToolInfo
+from landline.model.agents import AgentInfo, Capability, ToolInfo
 from landline.model.ids import fingerprint
 from landline.ports.adapter import Adapter, AgentSpec, ToolPolicy
 
@@ -36,9 +36,14 @@ def describe(spec: AgentSpec, adapter: Adapter) -> AgentInfo:
         tools=tools,
         settings=_settings(agents),
         scopes=tuple(spec.scopes),
-        capabilities=sorted(adapter.capabilities),
+        capabilities=sorted(adapter.capabilities - _cannot(spec)),
         labels=dict(spec.labels),
     )
+
+
+def _cannot(spec: AgentSpec) -> set[Capability]:
+    """Return what this agent cannot do: a client's schema is for the answer of one agent, not of several."""
+    return {"output_schema"} if hasattr(spec.agent, "agents") else set()
 
 
 def _members(agent: Any) -> list[Any]:

@@ -47,6 +47,8 @@ class Shape:
 
 def shape_of(schema: Any) -> Shape | None:
     """Return the shape of a response schema; None when only its own validator knows what its text becomes."""
+    if (type_ := getattr(schema, "__landline_partial__", None)) is not None:
+        return Shape(type_, embedded=False)
     if not isinstance(schema, ResponseSchema):
         return None
     known = cast("ResponseSchema[Any]", schema)

@@ -21,6 +21,7 @@ from landline.adapters.ag2.models import Models
 from landline.adapters.ag2.results import plain
 from landline.adapters.ag2.settings import with_settings
 from landline.adapters.ag2.tools import Tools
+from landline.adapters.ag2.wanted import Wanted
 from landline.model.errors import AgentFailed, Unsupported
 from landline.model.events import Event
 from landline.ports.adapter import Turn
@@ -99,9 +100,11 @@ class Asked:
         history: list[BaseEvent],
         *,
         dependencies: Mapping[Any, Any] | None = None,
+        wanted: Wanted | None = None,
     ) -> None:
         self._segment, self._agent, self._inputs, self._history = segment, agent, inputs, history
         self._dependencies = dependencies or {}
+        self._wanted = wanted
         self.reply: AgentReply[Any, Any] | None = None
         self.output: Any = None
         self.own: list[BaseEvent] = []
@@ -136,6 +139,7 @@ class Asked:
             stream=stream,
             tools=segment.brought,
             hitl_hook=hook,
+            **({} if self._wanted is None else {"response_schema": self._wanted}),
             **segment.given(self._dependencies),
         ) as run:
             stream.unsubscribe(early)
@@ -149,7 +153,7 @@ class Asked:
                     "A tool of this agent is run by the client, which Landline cannot do.",
                     code="external_tool",
                 )
-            self.output = await segment.output(reply, agent.response_schema)
+            self.output = await segment.output(reply, self._wanted or agent.response_schema)
         for event in segment.speech.finish(self.output):
             yield event
         seeded = {id(event) for event in self._history}

@@ -13,6 +13,7 @@ from landline.adapters.ag2.mcp import McpConnections
 from landline.adapters.ag2.messages import FRAMEWORK, VERSION, dump_native, history_of, inputs_of
 from landline.adapters.ag2.segment import Asked, Segment
 from landline.adapters.ag2.settings import with_settings
+from landline.adapters.ag2.wanted import Wanted
 from landline.model.errors import LandlineError, Unsupported
 from landline.model.events import Event
 from landline.model.messages import Native
@@ -40,6 +41,10 @@ def _answer(segment: Segment) -> AsyncGenerator[Event | Finished]:
     agent = segment.turn.agent
     if isinstance(agent, Agent):
         return _answer_of_one(segment, cast("Agent[Any]", agent))
+    if segment.turn.output_schema is not None:
+        raise Unsupported(
+            "A workflow's answer takes no schema from a client.", code="output_schema_unsupported"
+        )
     from landline.adapters.ag2.workflow_turn import run_workflow
 
     return run_workflow(segment, agent)
@@ -52,7 +57,8 @@ async def _answer_of_one(segment: Segment, agent: Agent[Any]) -> AsyncGenerator[
     inputs = await inputs_of(turn.input, turn.line)
     if not inputs:
         inputs, history = _question_again(history)
-    asked = Asked(segment, agent, inputs, history)
+    wanted = None if turn.output_schema is None else Wanted(turn.output_schema)
+    asked = Asked(segment, agent, inputs, history, wanted=wanted)
     async with aclosing(asked.events()) as events:
         async for event in events:
             yield event

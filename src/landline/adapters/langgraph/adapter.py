@@ -33,6 +33,7 @@ CAPABILITIES: frozenset[Capability] = frozenset(
         "mcp",
         "client_tools",
         "carried_history",
+        "output_schema",
     }
 )
 

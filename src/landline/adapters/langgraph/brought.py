@@ -17,7 +17,7 @@ from langgraph.prebuilt.tool_node import ToolCallRequest
 from langgraph.types import Command
 
 from landline.adapters.langgraph.results import refusal
-from landline.adapters.langgraph.seams import brought
+from landline.adapters.langgraph.seams import brought, wanted
 from landline.adapters.langgraph.tools import BROUGHT
 from landline.ports.adapter import BroughtTool, ToolRaised
 
@@ -27,7 +27,10 @@ _Told = ToolMessage | Command[Any]
 
 
 class BroughtTools(AgentMiddleware):
-    """Offers a run's brought tools beside the agent's own; outside Landline it offers none. One may serve all agents."""
+    """Offers a run's brought tools beside the agent's own, and asks for the answer that a client wants (a JSON schema).
+
+    Outside Landline it does nothing. One may serve all agents.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +68,14 @@ class BroughtTools(AgentMiddleware):
 
 def _with_tools(request: ModelRequest[Any]) -> ModelRequest[Any]:
     own = [tool for tool in request.tools if not isinstance(tool, _Place)]
-    return request.override(tools=[*own, *map(_tool, brought())])
+    request = request.override(tools=[*own, *map(_tool, brought())])
+    if (schema := wanted()) is None:
+        return request
+    # Not as the agent's `response_format`: what that leaves in the state would be the answer of later turns too.
+    # The title: clients of models name the answer after it.
+    form = {"name": "answer", "schema": {**schema, "title": "answer"}}
+    asked = {**request.model_settings, "response_format": {"type": "json_schema", "json_schema": form}}
+    return request.override(response_format=None, model_settings=asked)
 
 
 def _tool(tool: BroughtTool) -> BaseTool:

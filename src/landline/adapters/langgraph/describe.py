@@ -26,7 +26,11 @@ def describe(spec: AgentSpec, adapter: Adapter) -> AgentInfo:
     taken = _TEXT if shape is None else _input_schema(shape)
     given = {} if shape is None else _output_schema(shape)
     # What a factory will make is not known: it is refused in the run if it takes no tools.
-    lacks = set[Capability]() if shape is None or takes_tools(shape.graph) else {"mcp", "client_tools"}
+    lacks = (
+        set[Capability]()
+        if shape is None or takes_tools(shape.graph)
+        else {"mcp", "client_tools", "output_schema"}
+    )
     return AgentInfo(
         name=spec.name,
         title=spec.title or spec.name.replace("_", " ").replace("-", " ").capitalize(),

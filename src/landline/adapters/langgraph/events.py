@@ -51,8 +51,11 @@ class _Own(msgspec.Struct):
 class Speech:
     """The messages of one run as they are spoken; the framework knows them by ids of its own."""
 
-    def __init__(self, line: Line, journal: Journal, watch: Watch, agent: str) -> None:
+    def __init__(
+        self, line: Line, journal: Journal, watch: Watch, agent: str, *, wanted: bool = False
+    ) -> None:
         self._watch = watch
+        self._wanted = wanted
         self._line, self._journal, self._agent = line, journal, agent
         speaker = line.recorded("speaker")
         self._speaker = agent if speaker is None else msgspec.json.decode(speaker, type=str)
@@ -148,7 +151,7 @@ class Speech:
             self._speaker = speaker
 
     def _more(self, run: str, chunk: AIMessageChunk, within: str) -> Iterator[Event]:
-        reasoning, text = _reasoning_of(chunk), str(chunk.text)
+        reasoning, text = _reasoning_of(chunk), "" if self._wanted else str(chunk.text)
         if not text and not reasoning:
             return
         if (message := self._open.get(run)) is None:
@@ -175,8 +178,10 @@ class Speech:
     def _ended(self, run: str, response: AIMessage) -> Iterator[Event]:
         message = self._open.pop(run, None)
         if message is None:
+            if self._wanted:
+                yield from self._whole(response, within="")
             return
-        text = str(response.text)
+        text = self._text_of(response)
         if not text.startswith(message.text):
             # A wrapper of the model put another text in the place of the one that was streamed.
             yield MessageRetracted(message_id=message.id, reason="replaced")
@@ -186,9 +191,13 @@ class Speech:
             yield TextDelta(message_id=message.id, delta=text[len(message.text) :])
         yield from self._complete(message.id, response, text, message.within)
 
+    def _text_of(self, message: AIMessage) -> str:
+        """Return what of a message is text for readers: an answer that a client wants as an object is told as that."""
+        return str(message.text) if message.tool_calls or not self._wanted else ""
+
     def _whole(self, message: AIMessage, *, within: str) -> Iterator[Event]:
         """Say a message that came in one piece."""
-        text, reasoning = str(message.text), _reasoning_of(message)
+        text, reasoning = self._text_of(message), _reasoning_of(message)
         if not text or (within and text in self._texts.get(within, ())):
             # A node often hands on, as a new message, what its model just said.
             self._said.add(message.id or "")

@@ -69,7 +69,7 @@ class Journal:
         self.recorded_runs: set[UUID] = set()
         """Requests whose response and usage are in the journal."""
         self.settings_taken: set[str] = set()
-        self.brought = turn.tools
+        self.brought, self.wanted = turn.tools, turn.output_schema
         self.lost: BaseException | None = None
         """What ended the segment under a call; the framework may have put an error of its own in its place."""
         self._line, self._policies, self._settings = turn.line, turn.spec.tools, turn.settings

@@ -6,7 +6,7 @@ context variable, and without a run of Landline in it they do what they did befo
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Sequence
+from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
 from contextvars import ContextVar, copy_context
@@ -20,7 +20,7 @@ from langgraph.prebuilt import ToolNode
 
 from landline.ports.adapter import BroughtTool
 
-__all__ = ["Seams", "brought", "installed", "journalled"]
+__all__ = ["Seams", "brought", "installed", "journalled", "wanted"]
 
 
 class Seams(Protocol):
@@ -39,6 +39,11 @@ class Seams(Protocol):
     @property
     def brought(self) -> Sequence[BroughtTool]:
         """The tools that Landline brings to the run."""
+        ...
+
+    @property
+    def wanted(self) -> Mapping[str, Any] | None:
+        """The JSON schema that the client wants the answer to fit."""
         ...
 
     async def tool_call(
@@ -89,6 +94,12 @@ def brought() -> Sequence[BroughtTool]:
     """Return the tools that Landline brings to the run that this code is part of; none outside."""
     run = _active()
     return () if run is None else run.brought
+
+
+def wanted() -> Mapping[str, Any] | None:
+    """Return the schema of the answer that the run's client wants; None outside."""
+    run = _active()
+    return None if run is None else run.wanted
 
 
 def _in_run(run: Seams, work: Any) -> Any:

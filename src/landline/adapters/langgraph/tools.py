@@ -37,14 +37,19 @@ def takes_tools(graph: Any) -> bool:
     return any(BROUGHT in node.tools_by_name for node in tool_nodes(graph))
 
 
-def check_tools(graph: Any, brought: Sequence[BroughtTool]) -> None:
-    """Refuse tools that the agent does not take, or would confuse with its own.
+def check_tools(graph: Any, brought: Sequence[BroughtTool], *, wanted: bool = False) -> None:
+    """Refuse tools that the agent does not take, or would confuse with its own, and a schema that nobody hands on.
 
     Raises:
         Unsupported: It is so.
     """
     if brought and not takes_tools(graph):
         raise Unsupported(_TAKES_NONE)
+    if wanted and not takes_tools(graph):
+        raise Unsupported(
+            "This agent takes no schema of its answer; create_agent(middleware=[BroughtTools()]) makes one that does.",
+            code="output_schema_unsupported",
+        )
     own = {name for node in tool_nodes(graph) for name in node.tools_by_name} if brought else set[str]()
     if twice := own & {tool.name for tool in brought}:
         raise Unsupported(

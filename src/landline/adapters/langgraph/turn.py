@@ -35,6 +35,7 @@ from landline.adapters.langgraph.tools import check_tools
 from landline.adapters.langgraph.values import Pool
 from landline.model.errors import Invalid, LandlineError
 from landline.model.events import Event
+from landline.model.json_schema import read
 from landline.model.messages import Native
 from landline.ports.adapter import Ask, Finished, Turn
 
@@ -49,7 +50,7 @@ async def run_turn(turn: Turn) -> AsyncIterator[Event | Finished]:
     check_settings(turn.settings)
     journal = Journal(turn)
     watch = Watch(journal.recorded_runs)
-    speech = Speech(turn.line, journal, watch, turn.spec.name)
+    speech = Speech(turn.line, journal, watch, turn.spec.name, wanted=turn.output_schema is not None)
     try:
         segment = _Segment(turn, journal, watch)
         await segment.prepare()
@@ -62,6 +63,8 @@ async def run_turn(turn: Turn) -> AsyncIterator[Event | Finished]:
                         yield event
         check_taken(turn.settings, journal.settings_taken)
         output, message = answer_of(segment.shape, segment.values)
+        if turn.output_schema is not None:
+            output, message = read(output if isinstance(output, str) else "", turn.output_schema), None
         for event in speech.finish(output, message):
             yield event
         yield Finished(output=output, native=segment.native(), model=journal.model)
@@ -81,7 +84,7 @@ class _Segment:
     def __init__(self, turn: Turn, journal: Journal, watch: Watch) -> None:
         self._turn, self._journal = turn, journal
         graph = compiled(turn.agent)
-        check_tools(graph, turn.tools)
+        check_tools(graph, turn.tools, wanted=turn.output_schema is not None)
         self.shape: Shape = shape_of(graph)
         self._own = isinstance(graph.checkpointer, BaseCheckpointSaver)
         self._graph, self._saver = graph, cast("LineSaver | None", None)

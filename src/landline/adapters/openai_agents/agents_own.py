@@ -3,7 +3,7 @@
 from copy import copy
 from typing import Any, cast
 
-from agents import Agent, Handoff, ModelProvider, ModelSettings, RunContextWrapper
+from agents import Agent, AgentOutputSchemaBase, Handoff, ModelProvider, ModelSettings, RunContextWrapper
 from agents.agent import ToolsToFinalOutputResult
 from agents.models import get_default_model_settings
 
@@ -20,7 +20,7 @@ __all__ = ["OwnAgents"]
 class OwnAgents:
     """The twins of one run, each made once: agents may hand off in circles."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what all twins of a run share
         self,
         journal: Journal,
         tools: Tools,
@@ -29,9 +29,10 @@ class OwnAgents:
         *,
         model: Any,
         named: str | None,
+        wanted: AgentOutputSchemaBase | None = None,
     ) -> None:
         self._journal, self._tools, self._servers, self._provider = journal, tools, servers, provider
-        self._model, self._named = model, named
+        self._model, self._named, self._wanted = model, named, wanted
         self._made: dict[int, Agent[Any]] = {}
 
     def own(self, agent: Agent[Any]) -> Agent[Any]:
@@ -50,6 +51,8 @@ class OwnAgents:
         own.model = JournalModel(
             model_of(self._model or agent.model, self._provider, name=self._named), self._journal
         )
+        if self._wanted is not None:
+            own.output_type = self._wanted
         own.tools = self._tools.own(agent.tools)
         own.output_guardrails = own_output_guards(agent.output_guardrails, self._journal)
         own.handoffs = [self._handoff(target) for target in agent.handoffs]

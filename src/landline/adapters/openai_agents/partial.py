@@ -55,6 +55,8 @@ def shape_of(schema: Any) -> Shape | None:
     That a type stands in an envelope is not part of the framework's public names; if it cannot be told, only the final
     output is shown.
     """
+    if (type_ := getattr(schema, "__landline_partial__", None)) is not None:
+        return Shape(type_)
     wrapped = getattr(schema, "_is_wrapped", None)
     if wrapped is None or not hasattr(schema, "output_type"):
         return None

@@ -29,6 +29,7 @@ from landline.adapters.openai_agents.results import plain
 from landline.adapters.openai_agents.sessions import RunSession
 from landline.adapters.openai_agents.shared import Shared
 from landline.adapters.openai_agents.tools import Tools
+from landline.adapters.openai_agents.wanted import Wanted
 from landline.model.errors import AgentFailed, LandlineError, Unsupported
 from landline.model.events import AgentChanged, Event
 from landline.model.messages import Native
@@ -128,6 +129,7 @@ class _Segment:
             config.model_provider,
             model=config.model,
             named=_settings(turn).get("model"),
+            wanted=None if turn.output_schema is None else Wanted(turn.output_schema),
         )
         start: Agent[Any] = owned.own(options.agent)
         start.tools = [*start.tools, *tools.own(brought(turn.tools, beside=start.tools))]

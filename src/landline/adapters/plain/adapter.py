@@ -12,6 +12,7 @@ from landline.adapters.plain.shape import (
     input_schema,
     output_schema,
     params_of,
+    reads_schema,
     reads_settings,
     shape_of,
     takes_input,
@@ -33,7 +34,7 @@ _WITHOUT_RUN: frozenset[Capability] = frozenset(
     {"streaming", "structured_output", "partial_output", "cancel"}
 )
 _WITH_RUN: frozenset[Capability] = _WITHOUT_RUN | {
-    "ask", "approvals", "context", "files", "images", "mcp", "client_tools", "carried_history", "reasoning", "settings", "steer", "tool_resume",
+    "ask", "approvals", "context", "files", "images", "mcp", "client_tools", "carried_history", "output_schema", "reasoning", "settings", "steer", "tool_resume",
     "tools",
 }  # fmt: skip
 _SETTINGS = ("max_tokens", "model", "temperature")
@@ -80,6 +81,7 @@ class PlainAdapter:
             settings = _SETTINGS if has_run and reads_settings(spec.agent) else ()
             able -= frozenset() if settings else {"settings"}
             able -= frozenset() if takes_input(spec.agent) else {"steer"}
+            able -= frozenset() if reads_schema(spec.agent) else {"output_schema"}
             facts = {
                 "description": spec.description or inspect.getdoc(function_of(spec.agent)),
                 "version": spec.version or version_of(spec.agent),
@@ -89,7 +91,7 @@ class PlainAdapter:
                 "output_schema": output_schema(spec.agent),
             }
         else:
-            facts["capabilities"] = sorted(_WITH_RUN - {"settings", "steer"})
+            facts["capabilities"] = sorted(_WITH_RUN - {"settings", "steer", "output_schema"})
         return AgentInfo(
             name=spec.name,
             title=title,

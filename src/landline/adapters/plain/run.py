@@ -64,6 +64,15 @@ class RunFacts:
         return dict(self._tape.turn.metadata)
 
     @property
+    def output_schema(self) -> dict[str, Any] | None:
+        """The JSON schema that the request wants the answer to fit, None when it wants none.
+
+        A function that reads this says that it can give such an answer; what it returns is checked.
+        """
+        schema = self._tape.turn.output_schema
+        return None if schema is None else dict(schema)
+
+    @property
     def caller(self) -> Caller:
         """Who started the run."""
         return self._tape.turn.caller

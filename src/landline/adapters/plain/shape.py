@@ -31,6 +31,7 @@ __all__ = [
     "input_schema",
     "output_schema",
     "params_of",
+    "reads_schema",
     "reads_settings",
     "shape_of",
     "takes_input",
@@ -191,6 +192,12 @@ def reads_settings(agent: Callable[..., Any]) -> bool:
     """Tell whether the function's own code reads `run.settings`; if not, accepting settings would be a pretence."""
     function = function_of(agent)
     return function is not None and _names(function.__code__, "settings")
+
+
+def reads_schema(agent: Callable[..., Any]) -> bool:
+    """Tell whether the function's own code reads `run.output_schema`; if not, its answer would fit by chance only."""
+    function = function_of(agent)
+    return function is not None and _names(function.__code__, "output_schema")
 
 
 def takes_input(agent: Callable[..., Any]) -> bool:

@@ -27,6 +27,7 @@ from landline.model.events import (
     UsageReported,
     encode,
 )
+from landline.model.json_schema import check
 from landline.model.runs import Answer
 from landline.ports.adapter import Ask, Suspended, Turn
 
@@ -182,6 +183,8 @@ class Tape:
             output = jsonable(value, "what an agent returns")
             if self._outputs != [output]:
                 await self.output(output)
+        if self.turn.output_schema is not None:
+            check(output, self.turn.output_schema)
         await self.speech.end()
         return output
 

@@ -35,6 +35,7 @@ CAPABILITIES: frozenset[Capability] = frozenset(
         "mcp",
         "client_tools",
         "carried_history",
+        "output_schema",
     }
 )
 

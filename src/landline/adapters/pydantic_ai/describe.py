@@ -10,6 +10,7 @@ from pydantic_ai.tools import Tool
 from pydantic_ai.toolsets import AbstractToolset
 
 from landline.adapters.pydantic_ai.turn import SETTINGS
+from landline.adapters.pydantic_ai.wanted import takes_schema
 from landline.model.agents import AgentInfo, ToolInfo
 from landline.model.ids import fingerprint
 from landline.ports.adapter import Adapter, AgentSpec, ToolPolicy
@@ -37,7 +38,7 @@ def describe(spec: AgentSpec, adapter: Adapter) -> AgentInfo:
         tools=tools,
         settings=SETTINGS,
         scopes=tuple(spec.scopes),
-        capabilities=sorted(adapter.capabilities),
+        capabilities=sorted(adapter.capabilities - (set() if takes_schema(agent) else {"output_schema"})),
         labels=dict(spec.labels),
     )
 

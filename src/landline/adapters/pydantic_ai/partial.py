@@ -78,6 +78,8 @@ def _shape(processor: Any) -> Shape | None:
     calls = getattr(processor, "_function_schema", None) or getattr(processor, "_choice_values", None)
     if type_ is None or calls is not None:
         return None
+    # A type that checks the whole answer names the one of its parts.
+    type_ = getattr(type_, "__landline_partial__", type_)
     return Shape(type_, getattr(processor, "outer_typed_dict_key", None))
 
 

@@ -22,6 +22,7 @@ from landline.adapters.pydantic_ai.mcp import McpServers
 from landline.adapters.pydantic_ai.messages import FRAMEWORK, VERSION, dump_native, history_of, prompt_of
 from landline.adapters.pydantic_ai.partial import Outputs
 from landline.adapters.pydantic_ai.results import plain
+from landline.adapters.pydantic_ai.wanted import Wanted
 from landline.model.errors import LandlineError, Unsupported
 from landline.model.events import Event
 from landline.model.messages import Native
@@ -35,6 +36,7 @@ SETTINGS = ("temperature", "max_tokens", "top_p", "seed")
 async def run_turn(turn: Turn, servers: McpServers) -> AsyncIterator[Event | Finished]:
     """Yield the turn's events, then its `Finished`; see `ports.adapter.Adapter.run`."""
     said: list[Speech] = []
+    wanted = None if turn.output_schema is None else Wanted(turn.output_schema, turn.agent)
     try:
         journal = Journal(turn, await servers.ready(turn))
         history = await history_of(turn.history, turn.line)
@@ -48,6 +50,7 @@ async def run_turn(turn: Turn, servers: McpServers) -> AsyncIterator[Event | Fin
             capabilities=[journal, Approvals(turn, journal)],
             toolsets=brought(turn.tools),
             infer_name=False,
+            **({} if wanted is None else {"output_type": wanted.type}),
         ) as run:
             speech = Speech(turn.line.emitted_text, Outputs(run.ctx.deps.output_schema))
             said.append(speech)
@@ -65,7 +68,8 @@ async def run_turn(turn: Turn, servers: McpServers) -> AsyncIterator[Event | Fin
     except LandlineError:
         raise
     except Exception as error:  # whatever an agent, a tool or a model raises ends as a stable code
-        raise agent_failed(error, speaking=any(speech.speaking for speech in said)) from error
+        failed = agent_failed(error, speaking=any(speech.speaking for speech in said))
+        raise (wanted.failure(failed) if wanted else failed) from error
 
 
 async def _steps(

@@ -32,8 +32,10 @@ CAPABILITIES: dict[Protocol, frozenset[Capability]] = {
             "native_history", "settings", "cancel", "tool_resume", "files", "images", "handoffs",
         }
     ),
-    "openai-chat": frozenset({"streaming", "reasoning", "settings", "cancel", "images", "carried_history"}),
-    "openai-responses": frozenset({"carried_history", "streaming", "reasoning", "settings", "cancel", "images"}),
+    "openai-chat": frozenset({"streaming", "reasoning", "settings", "cancel", "images", "carried_history", "output_schema"}),
+    "openai-responses": frozenset(
+        {"carried_history", "streaming", "reasoning", "settings", "cancel", "images", "output_schema"}
+    ),
     "a2a": frozenset({"streaming", "ask", "structured_output", "native_history", "cancel"}),
     "fastagency": frozenset({"ask", "tools", "cancel"}),
 }  # fmt: skip

@@ -1,5 +1,6 @@
 """The wire of POST /chat/completions, streamed: what is sent, and what a chunk says."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -42,14 +43,22 @@ class _Chunk(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Chunk).decode
 
 
-def body(model: str, conversation: list[dict[str, Any]], settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the request."""
-    asked = {
+def body(
+    model: str,
+    conversation: list[dict[str, Any]],
+    settings: dict[str, Any],
+    schema: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Return the request; `schema` is the one that the answer must fit."""
+    asked: dict[str, Any] = {
         "model": model,
         "messages": conversation,
         "stream": True,
         "stream_options": {"include_usage": True},
     }
+    if schema is not None:
+        form = {"name": "answer", "schema": dict(schema)}
+        asked["response_format"] = {"type": "json_schema", "json_schema": form}
     return {**asked, **settings}
 
 

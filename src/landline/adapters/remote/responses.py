@@ -1,5 +1,6 @@
 """The wire of POST /responses, streamed: what is sent, and what an event says."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
@@ -45,9 +46,16 @@ class _Event(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Event).decode
 
 
-def body(model: str, conversation: list[dict[str, Any]], settings: dict[str, Any]) -> dict[str, Any]:
+def body(
+    model: str,
+    conversation: list[dict[str, Any]],
+    settings: dict[str, Any],
+    schema: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """Return the request; the endpoint is asked to keep nothing, the thread is here."""
     renamed = {_NAMES.get(name, name): value for name, value in settings.items()}
+    if schema is not None:
+        renamed["text"] = {"format": {"type": "json_schema", "name": "answer", "schema": dict(schema)}}
     return {"model": model, "input": conversation, "stream": True, "store": False, **renamed}
 
 

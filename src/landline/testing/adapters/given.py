@@ -20,7 +20,7 @@ from landline.testing.adapters.grammar import check_grammar
 from landline.testing.adapters.steps import BOUND_S, Steps, results_of
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
 
-__all__ = ["GivenTests"]
+__all__ = ["GivenTests", "Greeter"]
 
 
 class _Told(MemoryLine):
@@ -45,7 +45,7 @@ def _dies_after_the_call(line: MemoryLine, event: Event) -> None:
         line.die_before = Event
 
 
-class _Greeter:
+class Greeter:
     """The brought tool `greet`; notes what it is called with."""
 
     def __init__(self, *, fails: bool = False, approval: bool = False, client: bool = False) -> None:
@@ -99,7 +99,7 @@ class GivenTests(Steps):
     @pytest.mark.contract("ADP-6")
     async def test_a_brought_tool_is_called_once_and_its_result_is_told(self) -> None:
         self.need("mcp")
-        greeter = _Greeter()
+        greeter = Greeter()
         line, finished = await self._drive(self.kit.brought(), MemoryLine(), greeter)
         assert greeter.calls == [{"name": "Ada"}]
         (called,) = line.of(ToolCalled)
@@ -113,7 +113,7 @@ class GivenTests(Steps):
         self, *, fails: bool
     ) -> None:
         self.need("mcp")
-        greeter, spec = _Greeter(fails=fails), self.kit.brought()
+        greeter, spec = Greeter(fails=fails), self.kit.brought()
         line: MemoryLine = _Told(_dies_after_the_call)
         with pytest.raises(Crashed):
             await self._drive(spec, line, greeter)
@@ -124,7 +124,7 @@ class GivenTests(Steps):
     @pytest.mark.contract("ADP-6", "EVT-8")
     async def test_a_brought_tool_that_fails_is_told_to_the_agent_and_the_run_goes_on(self) -> None:
         self.need("mcp")
-        line, finished = await self._drive(self.kit.brought(), MemoryLine(), _Greeter(fails=True))
+        line, finished = await self._drive(self.kit.brought(), MemoryLine(), Greeter(fails=True))
         assert "The greeter is out." in finished.output
         (end,) = line.of(ToolFailed)
         assert (end.error.code, end.error.message) == ("mcp_down", "The greeter is out.")
@@ -133,7 +133,7 @@ class GivenTests(Steps):
     @pytest.mark.parametrize("approve", [True, False])
     async def test_a_brought_tool_that_needs_approval_waits_for_it(self, *, approve: bool) -> None:
         self.need("mcp", "approvals")
-        greeter, spec = _Greeter(approval=True), self.kit.brought()
+        greeter, spec = Greeter(approval=True), self.kit.brought()
         line = await self.until_suspended(spec, tools=[greeter.tool])
         assert greeter.calls == []
         (asked,) = line.of(QuestionAsked)
@@ -147,7 +147,7 @@ class GivenTests(Steps):
     @pytest.mark.contract("FACE-6", "FACE-7", "FACE-8")
     async def test_a_tool_of_the_client_is_told_to_it_and_ends_with_its_result(self) -> None:
         self.need("client_tools")
-        greeter, spec = _Greeter(client=True), self.kit.brought()
+        greeter, spec = Greeter(client=True), self.kit.brought()
         assert "client_tools" in self.kit.adapter.describe(spec).capabilities
         line = await self.until_suspended(spec, tools=[greeter.tool])
         (asked,) = line.of(QuestionAsked)
@@ -165,7 +165,7 @@ class GivenTests(Steps):
     @pytest.mark.contract("ADP-4", "FACE-7")
     async def test_a_result_of_the_client_is_not_asked_for_again_after_a_crash(self) -> None:
         self.need("client_tools")
-        greeter, spec = _Greeter(client=True), self.kit.brought()
+        greeter, spec = Greeter(client=True), self.kit.brought()
         waiting = await self.until_suspended(spec, tools=[greeter.tool])
         waiting.answer(next(iter(waiting.questions)), value="Good day, Ada.")
         for struck in (ToolCompleted, MessageCompleted):
@@ -178,7 +178,7 @@ class GivenTests(Steps):
             assert "Good day, Ada." in finished.output
 
     async def _drive(
-        self, spec: AgentSpec, line: MemoryLine, greeter: _Greeter | None = None
+        self, spec: AgentSpec, line: MemoryLine, greeter: Greeter | None = None
     ) -> tuple[MemoryLine, Finished]:
         tools = [greeter.tool] if greeter else []
         async with asyncio.timeout(BOUND_S):

@@ -125,6 +125,14 @@ class AdapterKit:
         """
         raise NotImplementedError
 
+    def wanted(self) -> AgentSpec:
+        """Answers `You said: <text>`; where a schema of the answer is wanted, what `structured` answers, in small pieces.
+
+        To the text `misfit` it answers then, as often as it is asked, {"city": 7}. Offered the tool `greet`, which
+        Landline brings, it calls it first with {"name": "Ada"}, and answers after its result.
+        """
+        raise NotImplementedError
+
     def texts_of(self, native: bytes) -> Sequence[str]:
         """Return the user and assistant texts in the framework's own messages, in order."""
         raise NotImplementedError

@@ -88,10 +88,19 @@ async def test_reasoning_comes_before_the_text(agent_on: MakeAgent) -> None:
 async def test_settings_reach_the_wire_and_leave_the_owners_config_alone(agent_on: MakeAgent) -> None:
     with ScriptedUpstream() as upstream:
         agent = agent_on(upstream)
-        await go(agent, settings={"temperature": 0.5, "max_tokens": 77, "model": "gpt-other"})
+        await go(
+            agent,
+            settings={
+                "temperature": 0.5,
+                "max_tokens": 77,
+                "model": "gpt-other",
+                "parallel_tool_calls": False,
+            },
+        )
         await go(agent)
         told, plain = (request.body for request in upstream.requests)
         assert (told["temperature"], told["model"]) == (0.5, "gpt-other")
+        assert told["parallel_tool_calls"] is False
         assert 77 in (told.get("max_tokens"), told.get("max_output_tokens"))
         assert plain["model"] == "gpt-4o"
         assert "temperature" not in plain

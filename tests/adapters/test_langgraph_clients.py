@@ -84,14 +84,16 @@ async def go(
 async def test_tools_usage_settings_and_model_name_come_over_the_wire(agent_on: MakeAgent) -> None:
     add = ToolCalls([ToolCall("add", {"a": 1, "b": 2}), ToolCall("add", {"a": 3, "b": 4})], text="I add. ")
     with ScriptedUpstream([add, Text("three and seven", model="gpt-4o-x")]) as upstream:
-        line, finished = await go(agent_on(upstream), settings={"temperature": 0.5, "max_tokens": 77})
+        line, finished = await go(
+            agent_on(upstream), settings={"temperature": 0.5, "max_tokens": 77, "top_p": 0.25}
+        )
         assert (finished.output, finished.model) == ("three and seven", "gpt-4o-x")
         assert sorted(event.result for event in line.of(log.ToolCompleted)) == [3, 7]
         assert [text for _, text, _ in line.messages()] == ["I add. ", "three and seven"]
         assert len(line.of(log.UsageReported)) == 2
         assert line.of(log.UsageReported)[1].output_tokens == 3
         body = upstream.requests[0].body
-        assert body["temperature"] == 0.5
+        assert (body["temperature"], body["top_p"]) == (0.5, 0.25)
         assert 77 in (body.get("max_completion_tokens"), body.get("max_output_tokens"))
 
 

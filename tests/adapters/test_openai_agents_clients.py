@@ -79,7 +79,13 @@ async def test_reasoning_tools_usage_and_model_name_come_over_the_wire(agent_on:
     with ScriptedUpstream(
         [Reasoning("hm well", answer=both), Text("three and seven", model="gpt-4o-x")]
     ) as upstream:
-        line, finished = await go(agent_on(upstream), settings={"temperature": 0.5, "max_tokens": 77})
+        given = {
+            "temperature": 0.5,
+            "max_tokens": 77,
+            "tool_choice": "required",
+            "parallel_tool_calls": False,
+        }
+        line, finished = await go(agent_on(upstream), settings=given)
         assert (finished.output, finished.model) == ("three and seven", "gpt-4o-x")
         assert "".join(event.delta for event in line.of(log.ReasoningDelta)) == "hm well"
         assert sorted(event.result for event in line.of(log.ToolCompleted)) == [3, 7]
@@ -88,6 +94,9 @@ async def test_reasoning_tools_usage_and_model_name_come_over_the_wire(agent_on:
         body = upstream.requests[0].body
         assert body["temperature"] == 0.5
         assert 77 in (body.get("max_tokens"), body.get("max_output_tokens"))
+        assert (body["tool_choice"], body["parallel_tool_calls"]) == ("required", False)
+        # Once a tool was called the model may choose, or it could never answer.
+        assert upstream.requests[1].body.get("tool_choice", "auto") == "auto"
 
 
 @pytest.mark.contract("ADP-2")

@@ -83,13 +83,16 @@ async def test_reasoning_tools_usage_and_model_name_come_over_the_wire(agent_on:
     with ScriptedUpstream(
         [Reasoning("hm well", answer=add), Text("three and seven", model="gpt-4o-x")]
     ) as upstream:
-        line, finished = await go(agent_on(upstream), settings={"temperature": 0.5, "max_tokens": 77})
+        line, finished = await go(
+            agent_on(upstream), settings={"temperature": 0.5, "parallel_tool_calls": False}
+        )
         assert (finished.output, finished.model) == ("three and seven", "gpt-4o-x")
         assert "".join(event.delta for event in line.of(log.ReasoningDelta)) == "hm well"
         assert sorted(event.result for event in line.of(log.ToolCompleted)) == [3, 7]
         assert len(line.of(log.UsageReported)) == 2
         assert line.of(log.UsageReported)[1].output_tokens == 3
-        assert upstream.requests[0].body["temperature"] == 0.5
+        body = upstream.requests[0].body
+        assert (body["temperature"], body["parallel_tool_calls"]) == (0.5, False)
 
 
 @pytest.mark.contract("ADP-2", "EVT-3")

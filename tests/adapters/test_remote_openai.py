@@ -11,7 +11,7 @@ import pytest
 
 import landline
 from landline.adapters.remote import RemoteAdapter
-from landline.model.errors import AgentFailed
+from landline.model.errors import AgentFailed, Unsupported
 from landline.model.events import MessageCompleted, ReasoningDelta, TextDelta, UsageReported, encode
 from landline.model.messages import (
     FilePart,
@@ -270,6 +270,19 @@ async def test_the_displayed_thread_and_images_are_the_conversation(protocol: st
     assert texts(request, "assistant") == ['said{"n":1}']
     assert "data:image/png;base64,iVBORw==" in str(request.body)
     assert 9 in (request.body.get("max_tokens"), request.body.get("max_output_tokens"))
+
+
+@both
+@pytest.mark.contract("ADP-2")
+async def test_each_setting_is_passed_on_by_its_name(protocol: str) -> None:
+    settings = {"temperature": 0.5, "top_p": 0.25}
+    settings |= {"stop": ["x"], "seed": 7} if protocol == "openai-chat" else {}
+    with ScriptedUpstream(lambda _: Text("ok")) as upstream:
+        await ask(upstream, protocol, settings=settings)
+        (request,) = upstream.requests
+    assert {name: request.body.get(name) for name in settings} == settings
+    with pytest.raises(Unsupported), ScriptedUpstream(lambda _: Text("ok")) as upstream:
+        await ask(upstream, protocol, settings={"tool_choice": "none"})
 
 
 @pytest.mark.contract("ADP-2")

@@ -97,7 +97,7 @@ async def test_a_served_model_answers_and_its_limits_are_told_before_a_run(tmp_p
         async with app.started():
             info = app.registry.get(LOCAL, "model")
             assert "tools" not in info.capabilities
-            assert info.settings == ("max_tokens", "temperature")
+            assert {"max_tokens", "temperature", "top_p"} <= set(info.settings)
             asked = StartRun(input=[TextPart(text="hi")], agent="model")
             with pytest.raises(Unsupported):
                 await app.runs.start(

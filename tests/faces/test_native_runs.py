@@ -15,6 +15,14 @@ from tests.faces.fakes import World
 from tests.faces.frames import read_frames
 
 RUNS = "/api/v1/runs"
+SETTINGS = {
+    "temperature": 1,
+    "top_p": 0.5,
+    "seed": 7,
+    "stop": ["x"],
+    "tool_choice": "auto",
+    "parallel_tool_calls": False,
+}
 
 
 async def start(
@@ -78,12 +86,10 @@ async def test_a_run_on_a_thread_and_the_aliases_of_its_fields(
         f"/api/v1/threads/{thread['id']}/runs", json={"input": [{"type": "text", "text": "Hi"}]}
     )
     second = await start(client, thread=thread["id"], agent_type="notes")
-    third = await start(
-        client, thread_id=thread["id"], settings={"temperature": 1}, deadline_s=3, metadata={"a": [1]}
-    )
+    third = await start(client, thread_id=thread["id"], settings=SETTINGS, deadline_s=3, metadata={"a": [1]})
     assert {r.json()["thread_id"] for r in (first, second, third)} == {thread["id"]}
     assert world.started[1].agent == "notes"
-    assert world.started[2].settings == {"temperature": 1}
+    assert world.started[2].settings == SETTINGS
     assert world.started[2].deadline_s == 3
 
 
@@ -123,6 +129,11 @@ async def test_a_parent_of_null_is_the_root_and_none_at_all_the_head(
         {"input": "a", "deadline_s": "3"},
         {"input": "a", "settings": {"temperature": 3}},
         {"input": "a", "settings": {"temperature": "1"}},
+        {"input": "a", "settings": {"top_p": 2}},
+        {"input": "a", "settings": {"stop": "x"}},
+        {"input": "a", "settings": {"seed": 2**63}},
+        {"input": "a", "settings": {"tool_choice": ""}},
+        {"input": "a", "settings": {"parallel_tool_calls": "no"}},
         {"input": "a", "settings": {"api_base": "http://192.0.2.1"}},
         {"input": "a", "metadata": {"a": "b" * 20_000}},
         {"input": "a", "metadata": []},

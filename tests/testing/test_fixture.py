@@ -16,12 +16,13 @@ from landline.app.settings import load_settings
 from landline.model import events as log
 from landline.model.callers import LOCAL
 from landline.model.carried import Carried, ClientTool
-from landline.model.errors import Invalid
+from landline.model.errors import Invalid, Unsupported
 from landline.model.events import Event
 from landline.model.messages import ImagePart, OutputPart, Part, TextPart
 from landline.model.runs import Answer, Question, Run
 from landline.ports.runs import StartRun
 from landline.ports.store import MessageQuery
+from landline.testing.fixture.brain import shown
 
 E = TypeVar("E", bound=Event)
 AGENTS = ("plain", "pydantic_ai", "openai_agents", "langgraph", "ag2")
@@ -357,6 +358,31 @@ async def test_a_wanted_answer_is_part_of_the_thread_and_the_next_one_is_text(
     assert (await line.say("second")).output == "Before: first. You said: second"
     messages = await instance.threads.messages(LOCAL, MessageQuery(thread_id=line.thread or ""))
     assert [type(part) for part in messages.items[1].parts] == [OutputPart]
+
+
+SETTINGS = {
+    "top_p": (0.5, AGENTS),
+    "seed": (7, ("plain", "pydantic_ai", "ag2")),
+    "stop": (["x"], ("plain", "ag2")),
+    "parallel_tool_calls": (False, ("plain", "pydantic_ai", "openai_agents", "ag2")),
+    "tool_choice": ("none", ("plain", "openai_agents")),
+}
+
+
+@every
+@pytest.mark.contract("FACE-16", "ADP-2")
+@pytest.mark.parametrize("name", SETTINGS)
+async def test_a_setting_reaches_the_model_or_is_refused(instance: Landline, agent: str, name: str) -> None:
+    value, takers = SETTINGS[name]
+    listed = instance.registry.get(LOCAL, f"fixture_{agent}").settings
+    assert (name in listed) is (agent in takers)
+    line = Line(instance, agent)
+    if agent not in takers:
+        with pytest.raises(Unsupported):
+            await line.start("settings", settings={name: value})
+        return
+    run = await line.say("settings", settings={name: value})
+    assert run.output == f"Settings: {shown({name: value})}."
 
 
 def frameworks_after(code: str) -> set[str]:

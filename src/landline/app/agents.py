@@ -52,7 +52,7 @@ def remote(  # noqa: PLR0913 - one describing call, every argument a keyword
             `fastagency`. Another Landline with one agent, and A2A, need none.
         token: Sent as `Authorization: Bearer`.
         headers: Sent with each request.
-        settings: For another Landline: the settings of a run (`temperature`, `max_tokens`, `model`) its agent takes.
+        settings: For another Landline: the settings of a run (`temperature`, `max_tokens`, `model`, `top_p`, …) its agent takes.
         silence_s: Longest wait for the next byte of an answer, in seconds.
 
     Raises:

@@ -13,6 +13,8 @@ _FIELDS = {
     "max_tokens": ("max_tokens", "max_output_tokens", "num_predict"),
     "top_p": ("top_p",),
     "seed": ("seed",),
+    "stop": ("stop", "stop_sequences"),
+    "parallel_tool_calls": ("parallel_tool_calls",),
     "model": ("model",),
 }
 """A setting's name, and the field it is in the configs of one provider or another."""

@@ -9,11 +9,12 @@ from landline.model.errors import Unsupported
 
 __all__ = ["SETTINGS", "check_settings", "check_taken", "with_settings"]
 
-SETTINGS = ("temperature", "max_tokens", "model")
+SETTINGS = ("temperature", "max_tokens", "top_p", "model")
 
 _ATTRIBUTES = {
     "temperature": ("temperature",),
     "max_tokens": ("max_tokens", "max_output_tokens", "num_predict"),
+    "top_p": ("top_p",),
     "model": ("model_name", "model"),
 }
 
@@ -35,7 +36,7 @@ def with_settings(
     """Return the options of a request to `model` with the run's settings; adds what it took to `taken`.
 
     A model made with `init_chat_model(configurable_fields=...)` has taken its settings from the configuration. Another
-    one takes `temperature` and `max_tokens` for one request if it has such a field; which model it is stays the owner's.
+    one takes `temperature`, `max_tokens` and `top_p` for one request if it has such a field; which model it is stays the owner's.
 
     Raises:
         Unsupported: The model does not take one of them.

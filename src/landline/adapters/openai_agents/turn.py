@@ -37,7 +37,8 @@ from landline.ports.adapter import Finished, Turn
 
 __all__ = ["SETTINGS", "run_turn"]
 
-SETTINGS = ("model", "temperature", "max_tokens", "top_p")
+SETTINGS = ("model", "temperature", "max_tokens", "top_p", "tool_choice", "parallel_tool_calls")
+"""A forced `tool_choice` holds until a tool was called: the SDK then lets the model choose, unless the agent says not."""
 
 END_S = 2.0
 """How long a run that is stopped waits for its tasks, which are cancelled."""

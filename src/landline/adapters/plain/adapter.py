@@ -37,7 +37,9 @@ _WITH_RUN: frozenset[Capability] = _WITHOUT_RUN | {
     "ask", "approvals", "context", "files", "images", "mcp", "client_tools", "carried_history", "output_schema", "reasoning", "settings", "steer", "tool_resume",
     "tools",
 }  # fmt: skip
-_SETTINGS = ("max_tokens", "model", "temperature")
+_SETTINGS = (
+    "max_tokens", "model", "parallel_tool_calls", "seed", "stop", "temperature", "tool_choice", "top_p",
+)  # fmt: skip
 
 
 class PlainAdapter:

@@ -30,7 +30,7 @@ from landline.ports.adapter import Finished, Turn
 
 __all__ = ["SETTINGS", "run_turn"]
 
-SETTINGS = ("temperature", "max_tokens", "top_p", "seed")
+SETTINGS = ("temperature", "max_tokens", "top_p", "seed", "parallel_tool_calls")
 
 
 async def run_turn(turn: Turn, servers: McpServers) -> AsyncIterator[Event | Finished]:

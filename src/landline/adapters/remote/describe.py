@@ -11,10 +11,12 @@ from landline.ports.adapter import Adapter, AgentSpec
 __all__ = ["describe"]
 
 SETTINGS = {
-    "landline": ("max_tokens", "model", "temperature"),
-    "openai-chat": ("max_tokens", "temperature"),
-    "openai-responses": ("max_tokens", "temperature"),
-}
+    "landline": (
+        "max_tokens", "model", "parallel_tool_calls", "seed", "stop", "temperature", "tool_choice", "top_p",
+    ),
+    "openai-chat": ("max_tokens", "seed", "stop", "temperature", "top_p"),
+    "openai-responses": ("max_tokens", "temperature", "top_p"),
+}  # fmt: skip
 """Settings a protocol can carry. Another Landline's agent may take fewer, so that its owner names them."""
 
 

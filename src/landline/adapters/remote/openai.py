@@ -11,6 +11,7 @@ import httpx
 import msgspec
 
 from landline.adapters.remote import chat, responses
+from landline.adapters.remote.describe import SETTINGS
 from landline.adapters.remote.failures import broken, failed
 from landline.adapters.remote.openai_input import conversation_of
 from landline.adapters.remote.peer import open_peer
@@ -32,7 +33,6 @@ from landline.ports.egress import Egress
 __all__ = ["run_turn"]
 
 RECORD = "remote.response"
-SETTINGS = ("max_tokens", "temperature")
 
 
 class Wire(Protocol):
@@ -57,9 +57,10 @@ class Wire(Protocol):
 
 async def run_turn(turn: Turn, egress: Egress) -> AsyncIterator[Event | Finished]:
     """Yield the turn's events, then its `Finished`; see `ports.adapter.Adapter.run`."""
-    unknown = sorted(set(turn.settings) - set(SETTINGS))
+    taken = SETTINGS[turn.agent.protocol]
+    unknown = sorted(set(turn.settings) - set(taken))
     if unknown:
-        raise Unsupported(f"This agent takes no setting {unknown[0]!r}; it takes {', '.join(SETTINGS)}.")
+        raise Unsupported(f"This agent takes no setting {unknown[0]!r}; it takes {', '.join(taken)}.")
     stored = turn.line.recorded(RECORD)
     if stored is not None:
         spoken = msgspec.json.decode(stored, type=Spoken)

@@ -95,6 +95,15 @@ class SettingsBody(Body):
     temperature: Annotated[float, Field(ge=0, le=2, allow_inf_nan=False)] | None = None
     max_tokens: Annotated[int, Field(ge=1, le=10_000_000)] | None = None
     model: Name | None = None
+    top_p: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] | None = None
+    seed: Annotated[int, Field(ge=-(2**63), lt=2**63)] | None = None
+    stop: (
+        Annotated[list[Annotated[str, Field(min_length=1, max_length=256)]], Field(max_length=16)] | None
+    ) = None
+    tool_choice: Name | None = Field(
+        None, description="`auto`, `none`, `required`, or the name of the tool that is to be called"
+    )
+    parallel_tool_calls: bool | None = None
 
 
 class RunFields(Body):

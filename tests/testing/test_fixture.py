@@ -166,6 +166,7 @@ async def test_it_makes_several_calls_when_it_is_told_to(instance: Landline, age
         "The weather in Paris and Oslo, in parallel", carried=Carried(tools=[CLOCK, WEATHER])
     )
     asked: list[Question] = []
+    assert len(run.questions) == 2, "both at once"
     while run.status == "waiting":
         asked += run.questions
         answers = [

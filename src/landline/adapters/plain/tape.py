@@ -7,6 +7,7 @@ first new thing on, everything is recorded. Code outside of steps may therefore 
 import asyncio
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -59,6 +60,15 @@ def jsonable(value: Any, what: str) -> Any:
     return data
 
 
+@dataclass(slots=True)
+class _Together:
+    """Questions that are asked at once."""
+
+    asks: list[Ask]
+    answers: list[Answer] = field(default_factory=list[Answer])
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+
 Execute = Callable[[Callable[[], Any], str], Awaitable[Any]]
 """Runs blocking code away from the loop: the code, and the id of the call it belongs to."""
 
@@ -74,6 +84,7 @@ class Tape:
         self._counts: dict[str, int] = {}
         self._outputs: list[Any] = []
         self._calls = 0
+        self._asking: _Together | None = None
         self._messages = asyncio.Lock()
         self._no_calls = asyncio.Event()
         self._no_calls.set()
@@ -236,9 +247,30 @@ class Tape:
             # The results of calls in parallel are kept before the segment ends (ADP-3).
             await self._no_calls.wait()
         self.check()
+        return await self._ask_together(ask)
+
+    async def _ask_together(self, ask: Ask) -> Answer:
+        """Ask with whatever tasks side by side ask at this moment: the run waits once for all of it (ADP-3)."""
+        together = self._asking
+        if together is not None:
+            place = len(together.asks)
+            together.asks.append(ask)
+            await together.over.wait()
+            self.check()
+            # The task that asked for all may have been cancelled by itself.
+            return together.answers[place] if together.answers else await self._ask_together(ask)
+        together = self._asking = _Together([ask])
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
+        loop.call_soon(turn.cancel)  # after what is ready to run now, so that it can join
         try:
-            [answer] = await self.line.ask(ask)
+            await asyncio.wait([turn])
+            self._asking = None
+            together.answers = await self.line.ask(*together.asks)
         except Suspended as suspended:
             self.speech.stopped = suspended
             raise
-        return answer
+        finally:
+            self._asking = None if self._asking is together else self._asking
+            together.over.set()
+        return together.answers[0]

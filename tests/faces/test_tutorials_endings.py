@@ -79,6 +79,26 @@ def test_what_was_taken_back_before_it_was_told_leaves_no_trace(back: Event) -> 
     assert check_queries(told(QueryFrames(), events)).messages == {"m2": ["Hello"]}
 
 
+@pytest.mark.contract("FACE-2", "FACE-3", "FACE-17")
+def test_a_message_that_was_complete_is_taken_back_as_well() -> None:
+    events = log(
+        *BEGUN,
+        *said("m1", "Hi"),
+        MessageRetracted(message_id="m1", reason="replaced"),
+        *said("m2", "Ho"),
+        done("Ho", "m2"),
+    )
+    assert (check_lesson(told(TextFrames(Lesson()), events)).error or {})[
+        "error"
+    ] == "The answer was taken back"
+    assert (check_queries(told(QueryFrames(), events)).error or {})["error"] == "The answer was taken back"
+    turn = TextTurn(whole=True)
+    for stamped in events:
+        turn.take(stamped)
+    assert turn.end is not None
+    assert turn.end.text == "Ho"
+
+
 @pytest.mark.contract("FACE-2", "FACE-4")
 @pytest.mark.parametrize(
     "back", [MessageRetracted(message_id="m1", reason="rejected"), RunResumed(attempt=2, reason="recovered", drop_message_id="m1")]

@@ -125,7 +125,6 @@ class _Message:
     output: Any = None
     structured: bool = False
     done: bool = False
-    told: bool = False
 
 
 class TextTurn:
@@ -141,6 +140,7 @@ class TextTurn:
         self._whole, self._without = whole, without
         self._ending = Ending()
         self._text: list[str] = []
+        self._told: set[str] = set()
         self._messages: dict[str, _Message] = {}
 
     def take(self, stamped: Stamped) -> list[str]:
@@ -158,7 +158,8 @@ class TextTurn:
             case MessageCompleted(message_id=id_) if id_ in self._messages:
                 self._messages[id_].done = True
             case MessageRetracted(message_id=id_) | RunResumed(drop_message_id=str(id_)):
-                if (dropped := self._messages.pop(id_, None)) is not None and dropped.told:
+                self._messages.pop(id_, None)
+                if id_ in self._told:  # also one that was complete: a framework may put another in its place
                     self.end = End(failure=TAKEN_BACK)
                     return []
             case _:
@@ -177,18 +178,18 @@ class TextTurn:
         """Tell the oldest message as it grows; one that began later waits for it."""
         while self._messages:
             id_, message = next(iter(self._messages.items()))
-            yield from self._say(message, message.pieces)
+            yield from self._say(id_, message.pieces)
             message.pieces = []
             if not message.done:
                 return
             if message.structured:
-                yield from self._say(message, [as_text(message.output)], anew=message.told)
+                yield from self._say(id_, [as_text(message.output)], anew=True)
             del self._messages[id_]
 
-    def _say(self, message: _Message, pieces: list[str], *, anew: bool = False) -> Iterator[str]:
+    def _say(self, id_: str, pieces: list[str], *, anew: bool = False) -> Iterator[str]:
         for piece in filter(None, pieces):
-            gap = _GAP if self._text and (anew or not message.told) else ""
-            message.told = True
+            gap = _GAP if self._text and (anew or id_ not in self._told) else ""
+            self._told.add(id_)
             self._text.append(gap + piece)
             yield gap + piece
 
@@ -212,6 +213,7 @@ class Queries:
         self.over = False
         self._ending = Ending()
         self._open: dict[str, bool] = {}
+        self._told: set[str] = set()
 
     def take(self, stamped: Stamped) -> list[dict[str, Any]]:
         """Return the frames of this event."""
@@ -219,6 +221,8 @@ class Queries:
             return []
         event = stamped.event()
         told = list(self._message(event))
+        if self.over:
+            return told
         ended = self._ending.take(stamped, event)
         if isinstance(ended, Failure):
             told.append(self.failed(ended))
@@ -251,7 +255,8 @@ class Queries:
                 if self._open.pop(id_, False):
                     yield {"event": "message_complete", "message_id": id_}
             case MessageRetracted(message_id=id_) | RunResumed(drop_message_id=str(id_)):
-                if self._open.pop(id_, False):
+                self._open.pop(id_, None)
+                if id_ in self._told:
                     yield self.failed(TAKEN_BACK)
             case _:
                 pass
@@ -261,5 +266,6 @@ class Queries:
             return
         if not self._open[id_]:
             self._open[id_] = True
+            self._told.add(id_)
             yield {"event": "message_started", "message_id": id_}
         yield {"event": "text_delta", "message_id": id_, "token": token}

@@ -254,6 +254,7 @@ async def test_a_run_is_answered_and_cancelled_elsewhere_while_it_is_watched_her
     assert name.startswith(f"{log}/")
     query = name.replace("/", "%2F")
     assert (await ui.follow(query)).status == 200
+    assert (await ui.follow(f"{log}%2F3")).status == 404, "no run of AG-UI begins there"
     await ui.refused(422, "nothing_new", resume=entries(run, [{"approved": True}]))
 
     slow = Ui(port, "slow")

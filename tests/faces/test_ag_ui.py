@@ -103,13 +103,22 @@ async def test_two_callers_of_one_thread_name_have_two_threads(world: World) -> 
         ours = read_ag_ui(mine.text)[0].event["metadata"]["landline"]
         for name in (ours["threadId"], "t"):
             assert (await other.get("/ag-ui/notes", params={"threadId": name})).status_code == 404
+        await me.post("/ag-ui/notes", json=asked("mine too", thread="t2"))
+        for path in ("", "/cancel"):
+            named = {"threadId": "t2", "runId": ours["runId"]}
+            elsewhere = (
+                await me.post(f"/ag-ui/notes{path}", json=named)
+                if path
+                else await me.get("/ag-ui/notes", params=named)
+            )
+            assert (elsewhere.status_code, elsewhere.json()["code"]) == (404, "run_not_found")
         theirs = await other.post("/ag-ui/notes", json=asked("theirs"))
         assert read_ag_ui(theirs.text)[0].event["metadata"]["landline"]["threadId"] != ours["threadId"]
         other_thread = await other.get("/ag-ui/notes", params={"threadId": "t", "runId": ours["runId"]})
         assert other_thread.status_code == 404
         stolen = await other.post("/ag-ui/notes", json=asked("steal", thread=ours["threadId"], run="s"))
         assert read_ag_ui(stolen.text)[0].event["metadata"]["landline"]["threadId"] != ours["threadId"]
-    assert len(world.thread_rows) == 3
+    assert len(world.thread_rows) == 4
 
 
 @pytest.mark.contract("TRU-5", "FACE-8")

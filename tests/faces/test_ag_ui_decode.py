@@ -130,8 +130,14 @@ def test_content_that_is_none_is_refused(content: Any, code: str) -> None:
 
 
 def test_attribute_names_of_python_clients_are_taken() -> None:
-    given: dict[str, Any] = {"thread_id": "t", "run_id": "r", "messages": [], "forwarded_props": {"a": 1}, "novel": 1}
-    read = RunBody.model_validate(given)
+    sent: dict[str, Any] = {
+        "thread_id": "t",
+        "run_id": "r",
+        "messages": [],
+        "forwarded_props": {"a": 1},
+        "novel": 1,
+    }
+    read = RunBody.model_validate(sent)
     assert (read.thread_id, read.run_id, read.forwarded_props) == ("t", "r", {"a": 1})
 
 

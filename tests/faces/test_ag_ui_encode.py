@@ -116,10 +116,11 @@ def test_reasoning_comes_before_and_between_texts_each_span_of_its_own() -> None
         TextDelta(message_id="m1", delta="x"),
         ReasoningDelta(message_id="m1", delta="c"),
         TextDelta(message_id="m1", delta="y"),
+        ReasoningDelta(message_id="m1", delta="d"),
         MessageCompleted(message_id="m1", text="xy"),
         END,
     )
-    assert run.reasoning == {"m1:reasoning-1": "ab", "m1:reasoning-2": "c"}
+    assert run.reasoning == {"m1:reasoning-1": "ab", "m1:reasoning-2": "c", "m1:reasoning-3": "d"}
     assert run.text == {"m1": "xy"}
 
 
@@ -379,6 +380,23 @@ def test_a_message_that_is_taken_back_is_lost_by_a_snapshot_without_it(how: Even
         },
         {"id": "c1:result", "role": "tool", "toolCallId": "c1", "content": "seen"},
     ]
+
+
+@pytest.mark.contract("EVT-4", "FACE-8")
+def test_what_an_earlier_run_told_is_taken_back_too() -> None:
+    asked, question = approval()
+    before = [*BEGIN, *message("m1", "Wrong"), asked, RunWaiting(questions=[question])]
+    after: list[Event] = [
+        RunResumed(attempt=1, reason="answered"),
+        MessageRetracted(message_id="m1", reason="guard"),
+        *message("m2", "Right."),
+        END,
+    ]
+    later = Segment(thread="t", run="r2", log="run-1", after=len(before))
+    body = told([*before, *after], later, PAST)
+    (snapshot,) = [frame.event for frame in read_ag_ui(body) if frame.event["type"] == "MESSAGES_SNAPSHOT"]
+    assert [shown["id"] for shown in snapshot["messages"]] == ["mine", "c1"]
+    assert judged(body, known_calls=["c1"]).text == {"m2": "Right."}
 
 
 @pytest.mark.contract("EVT-4")

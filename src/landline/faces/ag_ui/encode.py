@@ -98,7 +98,6 @@ class Encoder:
         if stamped.seq <= self._segment.after:
             if isinstance(event, RunWaiting):  # an earlier run of AG-UI ends here, and all that it had open
                 self._text = self._reasoning = self._step = self._usage = None
-                self._told.clear()
             elif not isinstance(event, Unknown):
                 self._take(event)
             return ()

@@ -163,8 +163,10 @@ class AgentRoutes:
         id_, _, after = name.partition("/")
         if is_id(id_) and (not after or (after.isdecimal() and len(after) <= 18)):
             run = await self._runs.get(caller, id_)
-            if run.thread_id == thread.id:
-                return Segment(thread=thread_name, run=name, log=run.id, after=int(after or 0))
+            place = int(after or 0)
+            known = not place or place in await self._telling.waits(caller, run.id)
+            if run.thread_id == thread.id and known:
+                return Segment(thread=thread_name, run=name, log=run.id, after=place)
         raise NotFound("There is no such run.", code="run_not_found")
 
     async def _newest(
@@ -197,7 +199,7 @@ class AgentRoutes:
             raise Invalid("This runId was used for another request.", code="idempotency_mismatch")
         if kept.segment.after:
             run = await self._runs.get(caller, kept.segment.log)
-            if run.status == "waiting" and await self._telling.wait_of(caller, run.id) == kept.segment.after:
+            if run.status == "waiting" and await self._telling.wait_of(caller, run) == kept.segment.after:
                 await self._settle(caller, answers_for(run, asked.body))
         return self._stream(caller, kept.segment, leaving)
 
@@ -300,7 +302,7 @@ class AgentRoutes:
             thread=body.thread_id,
             run=body.run_id,
             log=run.id,
-            after=await self._telling.wait_of(caller, run.id),
+            after=await self._telling.wait_of(caller, run),
             parent=body.parent_run_id,
         )
         kept = Kept(segment=segment, body_hash=asked.body_hash)

@@ -13,8 +13,9 @@ from landline.faces.ag_ui.records import Records
 from landline.faces.ag_ui.transcript import past_messages
 from landline.model.callers import Caller
 from landline.model.errors import Conflict, Gone
-from landline.model.events import QuestionAsked, Stamped
+from landline.model.events import QuestionAsked, RunWaiting, Stamped
 from landline.model.messages import Message
+from landline.model.runs import Run
 from landline.ports.store import MessageQuery
 from landline.web.face import FacePorts
 from landline.web.sse import EventStream
@@ -94,13 +95,27 @@ class Telling:
                 begins = waited
         return begins
 
-    async def wait_of(self, caller: Caller, log: str) -> int:
-        """Return the place in the log of the wait that the run is in."""
-        waited = 0
-        async for stamped in self._log(caller, log, live=False):
-            if stamped.type == "run.waiting":
-                waited = stamped.seq
-        return waited
+    async def wait_of(self, caller: Caller, run: Run) -> int:
+        """Return the place in the log where `run`, which waits, began to wait.
+
+        The store may be ahead of what is told: the place is waited for.
+        """
+        asked = {question.question_id for question in run.questions}
+        async for stamped in self._log(caller, run.id):
+            event = stamped.event() if stamped.type == "run.waiting" else None
+            if isinstance(event, RunWaiting) and asked & {
+                question.question_id for question in event.questions
+            }:
+                return stamped.seq
+        raise Conflict("The run does not wait any more.", code="interrupt_closed")
+
+    async def waits(self, caller: Caller, log: str) -> list[int]:
+        """Return the places in the log where the run waited, the last one last."""
+        return [
+            stamped.seq
+            async for stamped in self._log(caller, log, live=False)
+            if stamped.type == "run.waiting"
+        ]
 
     async def asked(self, caller: Caller, log: str) -> set[str]:
         """Return the ids of all questions that the run has asked."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import suppress
 from copy import deepcopy
 from pathlib import Path
@@ -17,18 +17,18 @@ from pydantic import TypeAdapter
 from pydantic_ai.ui.vercel_ai import request_types, response_types
 
 from landline.testing.faces.ai_sdk import Chunk, Message, check_stream, read_frames
-from landline.testing.faces.ai_sdk_agents import WORDS
 from landline.testing.kill import ServedProcess
-from landline.testing.upstream import Reply, Request, ScriptedUpstream, Text, ToolCall, ToolCalls
+from tests.e2e.ai_sdk_ui import WORDS
 
 pytestmark = pytest.mark.timeout(120)  # a server with every framework may take its time to start
 
-AGENTS = "landline.testing.faces.ai_sdk_agents:agents"
-FRAMEWORKS = ["pydantic_ai", "openai_sdk", "langgraph", "ag2"]
+AGENTS = Path(__file__).with_name("ai_sdk_ui.py")
+FIXTURE = "landline.testing.fixture:agents"
+FRAMEWORKS = ["plain", "pydantic_ai", "openai_agents", "langgraph", "ag2"]
 FACES = {"LANDLINE_FACES": "native,ai_sdk"}
 HERE: dict[str, Any] = {
     "description": "Where we are.",
-    "parameters": {"type": "object", "properties": {"exact": {"type": "boolean"}}},
+    "parameters": {"type": "object", "properties": {"exact": {"type": "boolean"}}, "required": ["exact"]},
 }
 SPOKEN = "Let me see. " + "".join(f"(6) {number} " for number in range(WORDS))
 """What `ui_talk` answers to `slowly`."""
@@ -59,14 +59,6 @@ _NEWER = {"tool-approval-request", "tool-approval-response"}
 """Of a newer version than that project's, or with more fields."""
 
 
-def brain(request: Request) -> Reply:
-    """Call the tool that the message names, then say back."""
-    named = next((name for name in ("add", "here") if name in request.tools and name in request.text), None)
-    if named and request.turn == 0:
-        return ToolCalls([ToolCall(named, {"a": 2, "b": 3} if named == "add" else {"exact": True})])
-    return Text(f"I heard: {request.text}", interval_s=0.002)
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServedProcess]:
     data = tmp_path_factory.mktemp("ai_sdk") / "data"
@@ -76,24 +68,11 @@ async def server(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Serv
     process.kill()
 
 
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[ScriptedUpstream]:
-    with ScriptedUpstream(brain) as found:
-        yield found
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def frameworks(
-    tmp_path_factory: pytest.TempPathFactory, upstream: ScriptedUpstream
-) -> AsyncIterator[ServedProcess]:
-    model = {"OPENAI_BASE_URL": upstream.base_url, "OPENAI_API_KEY": "test", "OPENAI_MODEL": "scripted"}
-    process = ServedProcess(
-        Path(__file__).with_name("ai_sdk_agents.py"),
-        data=tmp_path_factory.mktemp("ai_sdk_frameworks") / "data",
-        environ={**FACES, **model},
-        options=("--grace", "0"),
-    )
-    await process.start(60)
+async def fixture(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[ServedProcess]:
+    data = tmp_path_factory.mktemp("ai_sdk_fixture") / "data"
+    process = ServedProcess(FIXTURE, data=data, environ=FACES, options=("--grace", "0"))
+    await process.start(100)
     yield process
     process.kill()
 
@@ -157,59 +136,79 @@ def only_call(message: Message) -> dict[str, Any]:
 
 @pytest.mark.contract("FACE-9", "FACE-17", "ADP-1")
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("agent", [*FRAMEWORKS, "hello"])
-async def test_each_framework_chats(frameworks: ServedProcess, agent: str) -> None:
-    chat = Chat(frameworks, agent, f"chat-{agent}")
-    message = await chat.say("please add")
-    tool = only_call(message)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
+async def test_each_framework_chats(fixture: ServedProcess, framework: str) -> None:
+    chat = Chat(fixture, f"fixture_{framework}", f"chat-{framework}")
+    message = await chat.say("think and look up 'milk' and 'bread', both")
+    tools = {part["input"]["topic"]: part for part in message.parts if part["type"] == "tool-look_up"}
     assert message.finish_reason == "stop"
-    if agent == "hello":
-        assert (message.text, tool["type"]) == ("You said: please add", "tool-thinking")
-        return
-    assert message.text == "I heard: please add"
-    assert (tool["type"], tool["input"], tool["state"]) == ("tool-add", {"a": 2, "b": 3}, "output-available")
-    assert str(tool["output"]) == "5"
+    assert {topic: (tool["state"], tool["output"]) for topic, tool in tools.items()} == {
+        "milk": ("output-available", "milk has 4 letters"),
+        "bread": ("output-available", "bread has 5 letters"),
+    }
+    assert "milk has 4 letters" in message.text
+    assert "".join(part["text"] for part in message.parts if part["type"] == "reasoning") == "Let me think. "
     assert message.metadata["usage"]["totalTokens"] > 0
-    assert (await chat.say("and now")).text == "I heard: and now"
+    assert (await chat.say("My name is Ann")).text == "Hello, Ann."
+    assert (await chat.say("What is my name?")).text == "Your name is Ann."
+    failed = await chat.say("fail")
+    assert failed.ended == "error"
+    assert failed.error
 
 
 @pytest.mark.contract("FACE-9", "RUN-8", "ADP-6")
 @pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize("approved", [True, False])
-@pytest.mark.parametrize("agent", FRAMEWORKS)
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 async def test_a_tool_of_each_framework_waits_for_an_approval(
-    frameworks: ServedProcess, agent: str, approved: bool
+    fixture: ServedProcess, framework: str, approved: bool
 ) -> None:
-    chat = Chat(frameworks, f"{agent}_asks", f"approval-{agent}-{approved}")
-    first = await chat.say("please add")
+    chat = Chat(fixture, f"fixture_{framework}", f"approval-{framework}-{approved}")
+    first = await chat.say("approve 'milk'")
     tool = only_call(first)
+    assert (tool["type"], tool["input"]) == ("tool-delete_note", {"note": "milk"})
     assert (tool["state"], first.finish_reason) == ("approval-requested", "tool-calls")
     status, again = await resumed(f"{chat.url}/{chat.id}")
     assert (status, again) == (200, first)
     message = await chat.reply(
         first, tool["toolCallId"], state="approval-responded", approval={"approved": approved}
     )
-    assert (message.id, message.text) == (first.id, "I heard: please add")
+    assert (message.id, "deleted milk" in message.text) == (first.id, approved)
     assert only_call(message)["state"] == ("output-available" if approved else "output-denied")
     assert (await resumed(f"{chat.url}/{chat.id}"))[0] == 204
+    _, told = await resumed(f"{chat.url}/{chat.id}", f"?message_id={message.id}")
+    assert told is not None
+    assert (told.text, only_call(told)["state"]) == (message.text, only_call(message)["state"])
 
 
 @pytest.mark.contract("FACE-9", "TRU-19")
 @pytest.mark.asyncio(loop_scope="module")
-@pytest.mark.parametrize("agent", ["pydantic_ai", "openai_sdk", "langgraph_brought", "ag2"])
+@pytest.mark.parametrize("framework", FRAMEWORKS)
 async def test_the_client_carries_out_its_own_tool_with_each_framework(
-    frameworks: ServedProcess, upstream: ScriptedUpstream, agent: str
+    fixture: ServedProcess, framework: str
 ) -> None:
-    chat = Chat(frameworks, agent, f"here-{agent}", tools={"here": HERE})
+    chat = Chat(fixture, f"fixture_{framework}", f"here-{framework}", tools={"here": HERE})
     first = await chat.say("are we here")
     tool = only_call(first)
-    assert (tool["type"], tool["input"], tool["state"]) == ("tool-here", {"exact": True}, "input-available")
+    assert (tool["type"], list(tool["input"]), tool["state"]) == ("tool-here", ["exact"], "input-available")
     assert first.finish_reason == "tool-calls"
-    output = {"city": f"Rome of {agent}"}
-    message = await chat.reply(first, tool["toolCallId"], state="output-available", output=output)
-    assert message.text == "I heard: are we here"
-    assert only_call(message)["output"] == output
-    assert any(f"Rome of {agent}" in str(item) for item in upstream.requests[-1].items)
+    message = await chat.reply(first, tool["toolCallId"], state="output-available", output={"city": "Rome"})
+    assert message.text == 'The result of here is: {"city":"Rome"}.'
+    assert only_call(message)["output"] == {"city": "Rome"}
+
+
+@pytest.mark.contract("FACE-9", "RUN-8")
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("framework", [name for name in FRAMEWORKS if name != "openai_agents"])
+async def test_a_question_of_each_framework_is_answered_by_the_next_message(
+    fixture: ServedProcess, framework: str
+) -> None:
+    chat = Chat(fixture, f"fixture_{framework}", f"ask-{framework}")
+    (asked,) = (await chat.say("ask me")).data("landline-question")
+    assert asked["prompt"] == "What is your name?"
+    message = await chat.say("Ann")
+    assert (message.text, message.ended) == ("Hello, Ann.", "finish")
+    assert message.id.endswith(".2")
 
 
 @pytest.mark.contract("FACE-9", "FACE-17")

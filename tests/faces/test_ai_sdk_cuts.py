@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from landline.faces.ai_sdk.chunks import message_id_of
+from landline.faces.ai_sdk.chunks import message_id_of, run_id_of
 from landline.faces.ai_sdk.encode import CUT
 from landline.testing.faces.ai_sdk import check_stream
 from tests.faces.ai_sdk_logs import (
@@ -39,3 +39,11 @@ def test_a_client_that_is_cut_anywhere_builds_the_same_message_from_a_new_read(s
             assert live.text == texts[live.id]
         else:
             assert live.error == CUT
+
+
+@pytest.mark.contract("FACE-9")
+def test_ids_of_messages_name_their_run() -> None:
+    for number in (1, 2, 30):
+        assert run_id_of(message_id_of("0193-ab", number)) == ("0193-ab", number)
+    assert run_id_of("x.y") == ("x", 1)
+    assert run_id_of("x.99999999999999999999") == ("x", 1)

@@ -134,6 +134,9 @@ def test_only_open_questions_of_the_run_are_answered() -> None:
     with pytest.raises(Invalid) as forged:
         decode.answers(Replied(approvals={"q": (True, None), "made-up": (True, None)}), open_, asked=["q"])
     assert forged.value.code == "forged_approval"
+    # A tool that asks while it runs has a result of the server's: it is no answer.
+    with pytest.raises(Conflict):
+        decode.answers(Replied(results={"d": {"error": "it waits"}}), open_, asked=["i"], words=["i"])
     # Answered before, or a result that the server has itself: nothing that is open.
     for late in (Replied(approvals={"old": (True, None)}), Replied(results={"c": 1, "other": 1})):
         with pytest.raises(Conflict) as closed:

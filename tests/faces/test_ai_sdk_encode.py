@@ -2,7 +2,6 @@
 
 import pytest
 
-from landline.faces.ai_sdk.chunks import message_id_of, run_id_of
 from landline.faces.ai_sdk.encode import CUT, Encoder
 from landline.model.errors import ErrorInfo
 from landline.model.events import (
@@ -271,6 +270,19 @@ def test_a_question_in_words_ends_the_message_and_the_answer_begins_another() ->
 
 
 @pytest.mark.contract("FACE-9")
+def test_a_tool_that_asks_while_it_runs_asks_in_words() -> None:
+    asked = ask("q", "input", tool="x", call_id="c")
+    before: list[Event] = [ToolCalled(call_id="c", name="x", arguments={}), asked, waiting(asked)]
+    first = check_stream(told(log(*before)))
+    (question,) = first.data("landline-question")
+    assert (first.finish_reason, question["toolCallId"]) == ("other", "c")
+    whole = log(
+        *before, answered("q", "answered"), RESUMED, ToolCompleted(call_id="c", result=1), completed("")
+    )
+    assert replayed(whole).id == "r.2"
+
+
+@pytest.mark.contract("FACE-9")
 def test_a_result_of_a_call_of_the_message_before_brings_its_call() -> None:
     name = ask("n", "input")
     events = log(
@@ -378,11 +390,3 @@ def test_kinds_of_another_build_and_input_on_the_way() -> None:
         2, Stamped(seq=0, run_id="r", thread_id="t", at="now", type="new.kind", body=b'{"type":"new.kind"}')
     )
     assert check_stream(told(events)).data("landline-input") == [{"text": "and?"}]
-
-
-@pytest.mark.contract("FACE-9")
-def test_ids_of_messages_name_their_run() -> None:
-    for number in (1, 2, 30):
-        assert run_id_of(message_id_of("0193-ab", number)) == ("0193-ab", number)
-    assert run_id_of("x.y") == ("x", 1)
-    assert run_id_of("x.99999999999999999999") == ("x", 1)

@@ -281,6 +281,7 @@ async def test_a_caller_needs_the_scope_of_what_it_does(world: World) -> None:
 @pytest.mark.contract("RUN-5", "FACE-9")
 async def test_stop_cancels_what_is_active(client: httpx.AsyncClient, world: World) -> None:
     assert (await client.post("/ai/notes/c1/stop")).status_code == 204
+    assert (await client.get("/ai/notes/any%2Fid of%3Fmine/stream")).status_code == 204
     run_id = await waiting(world, client, ERASE)
     assert (await client.post("/ai/notes/c1/stop", json={"message": said()})).status_code == 204
     assert world.cancelled == [run_id]

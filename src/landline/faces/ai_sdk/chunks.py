@@ -13,7 +13,6 @@ __all__ = [
     "Chunk",
     "approval_request",
     "call_of",
-    "in_words",
     "json_text",
     "message_id_of",
     "question_data",
@@ -61,11 +60,6 @@ def call_of(asked: QuestionAsked | Question) -> tuple[str, str, Any]:
     """Return id, tool and input of the call a question is about; one about no call is shown as a call of its own."""
     arguments = asked.arguments if asked.tool else {"prompt": asked.prompt}
     return asked.call_id or asked.question_id, asked.tool or "approval", arguments
-
-
-def in_words(asked: QuestionAsked | Question) -> bool:
-    """Return whether the user's next message answers the question; one about a call is answered where the call is."""
-    return asked.kind != "approval" and asked.call_id is None
 
 
 def approval_request(asked: QuestionAsked | Question) -> Chunk:

@@ -118,11 +118,14 @@ def repeat_key(said: Said, *, thread_id: str) -> IdempotencyKey | None:
     )
 
 
-def answers(replied: Replied, questions: Sequence[Question], *, asked: Collection[str]) -> list[Answer]:
+def answers(
+    replied: Replied, questions: Sequence[Question], *, asked: Collection[str], words: Collection[str] = ()
+) -> list[Answer]:
     """Return the answers to the open `questions` of a run, out of all that the client's message says.
 
     Args:
         asked: The ids of every question the run ever asked.
+        words: Those that a message of the user answers; the result of the call they are about is none.
 
     Raises:
         Invalid: An approval answers what the server never asked.
@@ -138,6 +141,8 @@ def answers(replied: Replied, questions: Sequence[Question], *, asked: Collectio
             found.append(
                 Answer(question_id=question.question_id, approve=approve, reason=None if approve else reason)
             )
+        elif question.question_id in words:
+            continue
         elif question.kind != "approval" and (call_id := question.call_id) in replied.results:
             found.append(Answer(question_id=question.question_id, value=replied.results[call_id]))
     if not found:

@@ -12,7 +12,6 @@ from landline.faces.ai_sdk.chunks import (
     Chunk,
     approval_request,
     call_of,
-    in_words,
     json_text,
     message_id_of,
     question_data,
@@ -127,7 +126,7 @@ class Encoder:
             return []
         self.ended = True
         questions = self._waits.questions if self._waits else ()
-        tools = any(not in_words(question) for question in questions)
+        tools = any(question.question_id not in self._turns.words for question in questions)
         return [{"type": "finish", "finishReason": "tool-calls" if tools else "other"}]
 
     def again(self, run_id: str, thread_id: str, questions: Sequence[Question]) -> list[Chunk]:
@@ -343,7 +342,7 @@ class Encoder:
             yield result
 
     def _ask(self, asked: QuestionAsked) -> Iterator[Chunk]:
-        if not in_words(asked):
+        if asked.question_id not in self._turns.words:
             yield from self._call(*call_of(asked))
         if asked.kind == "approval":
             self._approvals.add(asked.question_id)

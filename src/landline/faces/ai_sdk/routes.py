@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from landline.faces.ai_sdk import decode
 from landline.faces.ai_sdk.chats import Chats, said_as
-from landline.faces.ai_sdk.chunks import in_words, run_id_of
+from landline.faces.ai_sdk.chunks import run_id_of
 from landline.faces.ai_sdk.decode import Again, Given, Replied, Said
 from landline.faces.ai_sdk.errors import tell
 from landline.faces.ai_sdk.turn import asks_again, past_of, stream
@@ -18,7 +18,7 @@ from landline.faces.ai_sdk.wire import ChatBody
 from landline.model.callers import Caller
 from landline.model.errors import Busy, Conflict, Invalid, NotFound, Unsupported
 from landline.model.messages import FilePart, ImagePart, Part, TextPart
-from landline.model.runs import Answer, Question
+from landline.model.runs import Answer
 from landline.model.threads import Thread
 from landline.ports.runs import StartRun
 from landline.ports.store import IdempotencyKey
@@ -117,10 +117,9 @@ class ChatRoutes:
         try:
             return await self._start(request, caller, start, given, parent, said.message_id, key)
         except Busy as busy:
-            question = await self._in_words(caller, busy.active_run_id) if parent is None else None
-            if question is None:
+            if parent is not None:
                 raise
-            return await self._answer_in_words(caller, busy.active_run_id, question, said)
+            return await self._answer_in_words(caller, busy, said)
 
     async def _again(
         self, request: Request, caller: Caller, thread: Thread, start: StartRun, again: Again
@@ -158,18 +157,25 @@ class ChatRoutes:
         if run is None:
             raise Conflict("No run of this chat waits for an answer.", code="not_waiting")
         past = await past_of(self._ports, caller, run.id)
-        given = decode.answers(replied, run.questions, asked=past.turns.asked)
+        given = decode.answers(replied, run.questions, asked=past.turns.asked, words=past.turns.words)
         return await self._go_on(caller, run.id, given, past.tail)
 
-    async def _answer_in_words(self, caller: Caller, run_id: str, question: Question, said: Said) -> Response:
+    async def _answer_in_words(self, caller: Caller, busy: Busy, said: Said) -> Response:
+        """Answer the one open question of the run that is in the way, if words can; else it stays in the way."""
+        run = await self._ports.runs.get(caller, busy.active_run_id)
+        if run.status != "waiting" or len(run.questions) != 1:
+            raise busy
+        (question,) = run.questions
+        past = await past_of(self._ports, caller, run.id)
+        if question.question_id not in past.turns.words:
+            raise busy
         check_scopes(caller, ["approvals:answer"])
-        if len(said.text) == 0 or any(not isinstance(part, str) for part in said.parts):
+        if not said.text or any(not isinstance(part, str) for part in said.parts):
             raise Unsupported(
                 "The agent waits for an answer in words; a file is none.", code="answer_mismatch"
             )
-        past = await past_of(self._ports, caller, run_id)
         given = [Answer(question_id=question.question_id, value=said.text)]
-        return await self._go_on(caller, run_id, given, past.tail)
+        return await self._go_on(caller, run.id, given, past.tail)
 
     async def _go_on(self, caller: Caller, run_id: str, given: Sequence[Answer], tail: int) -> Response:
         answered = await self._ports.runs.answer(caller, run_id, given)
@@ -187,14 +193,6 @@ class ChatRoutes:
         if thread is None or run.thread_id != thread.id or not 0 < number <= len(past.begins):
             raise NotFound("The chat has no such message.")
         return stream(self._ports, caller, run_id, past=past, after=past.begins[number - 1])
-
-    async def _in_words(self, caller: Caller, run_id: str) -> Question | None:
-        """Return the one open question of a run, if the user's next message can be its answer."""
-        run = await self._ports.runs.get(caller, run_id)
-        if run.status != "waiting" or len(run.questions) != 1:
-            return None
-        question = run.questions[0]
-        return question if in_words(question) else None
 
     async def _parts(self, caller: Caller, given: Sequence[Given]) -> list[Part]:
         found: list[Part] = []
@@ -222,7 +220,7 @@ class ChatRoutes:
             }
         }
         idle = {204: {"description": "No run of the chat is active."}}
-        one = "/ai/{agent}/{chat_id}"
+        one = "/ai/{agent}/{chat_id:path}"  # clients make the ids up, and a slash may be in one
         return [
             Entry(method="POST", path="/ai/{agent}", endpoint=self.chat, name="ai_sdk_chat",
                   summary="Take a turn of a chat", docs={"responses": streamed}),

@@ -97,7 +97,9 @@ def _followed(
 
 
 def _response(ports: FacePorts, pieces: AsyncIterator[bytes]) -> EventStream:
-    return EventStream(pieces, door=ports.door, headers=HEADERS, error_frame=_error_frame, closing=CLOSING)
+    return EventStream(
+        pieces, door=ports.door, headers=HEADERS, error_frame=_error_frame, closing_frame=CLOSING
+    )
 
 
 def _error_frame(error: Exception, scope: Scope) -> bytes:

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from landline.testing.kill import ServedProcess
 
-TARGET = "landline.testing.fixture.a2a:fixture_a2a"
+TARGET = "landline.testing.fixture:fixture_a2a"
 
 SUITE_FAULTS = {
     # It demands success where the requirement it cites demands ContentTypeNotSupportedError: the check of the expected

@@ -14,7 +14,7 @@ import pytest
 from mcp import Client
 from mcp.client.streamable_http import streamable_http_client
 
-from landline.model.runs import TERMINAL
+from landline.model.runs import TERMINAL, Answer
 from tests.e2e.mcp_line import Keys, Line, line
 
 pytestmark = pytest.mark.contract("FACE-11")
@@ -174,6 +174,25 @@ async def test_a_form_that_is_dismissed_or_wrong_leaves_the_run_waiting(
     data = result.structured_content
     assert data["status"] == "waiting"
     assert (await served.run(data["run_id"])).status == "waiting"
+
+
+@pytest.mark.contract("FACE-11", "EVT-9")
+async def test_a_form_that_is_open_gives_way_to_an_answer_from_elsewhere(served: Line) -> None:
+    shown: asyncio.Queue[str] = asyncio.Queue()
+
+    async def slow(context: Any, params: Any) -> types.ElicitResult:
+        shown.put_nowait(params.message)
+        await asyncio.Event().wait()
+        raise AssertionError("nobody filled it in")
+
+    async with Client(served.url, mode="legacy", elicitation_callback=slow) as client:
+        call = asyncio.create_task(client.call_tool("asks", {"message": "hi"}))
+        for prompt, value in (("What is your name?", "Ada"), ("Which colour?", "red")):
+            assert await asyncio.wait_for(shown.get(), 10) == prompt
+            run = await _only_run(served, until=frozenset({"waiting"}))
+            answer = Answer(question_id=(await served.run(run.id)).questions[0].question_id, value=value)
+            await served.landline.runs.answer(_local(), run.id, [answer])
+        assert text_of(await call) == "Ada likes red."
 
 
 @pytest.mark.parametrize("wire", WIRES)

@@ -1,5 +1,7 @@
 """What the MCP face makes of events, questions and arguments, without a server."""
 
+import subprocess
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -296,3 +298,22 @@ def test_arguments_that_do_not_fit_are_refused(arguments: dict[str, Any]) -> Non
     with pytest.raises(Invalid) as refused:
         schemas.read_arguments(INFO, arguments)
     assert "xxx" not in refused.value.detail
+
+
+@pytest.mark.contract("FACE-14")
+def test_the_protocols_package_is_loaded_when_the_face_is_made_and_not_before() -> None:
+    script = (
+        "import sys, landline, landline.faces.mcp, landline.app.build\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules} & {'mcp', 'mcp_types', 'jsonschema'}))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+def test_without_the_extra_the_face_says_what_to_install() -> None:
+    script = (
+        "import sys\nsys.modules['mcp'] = None\nsys.modules['mcp_types'] = None\n"
+        "import landline.faces.mcp as unit\ntry:\n    unit.face(None)\nexcept ImportError as error:\n    print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "landline[mcp]" in done.stdout

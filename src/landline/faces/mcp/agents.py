@@ -135,7 +135,11 @@ class AgentTools:
                         return await self._result(call, run, heard)
                     return self._ask_back(call, run, asked, heard) or await self._result(call, run, heard)
             else:
-                given = await self._fill_in(call, asked)
+                given = await self._fill_in(call, run.id, asked, heard)
+                if given is None:
+                    run = await self._ports.runs.get(call.caller, run.id)
+                    await self._hear(call, run.id, heard, live=run.status != "waiting", told=told)
+                    continue
             if not given:
                 return await self._result(call, run, heard)
             run = await self._answer(call, run, given)
@@ -175,11 +179,30 @@ class AgentTools:
             _meta=encode.meta_of(run),
         )
 
-    async def _fill_in(self, call: Call, asked: list[Question]) -> list[Answer]:
-        """Have the client's user fill in a form per question, on the older wire; what they leave stays open."""
-        session = call.context.session
-        if not can_fill_forms(call.context) or not session.can_send_request:
+    async def _fill_in(
+        self, call: Call, run_id: str, asked: list[Question], heard: Heard
+    ) -> list[Answer] | None:
+        """Return what the client's user filled in, or None when the run went on meanwhile: somebody else answered."""
+        if not can_fill_forms(call.context) or not call.context.session.can_send_request:
             return []
+        async with asyncio.TaskGroup() as tasks:
+            forms_ = tasks.create_task(self._forms(call, asked))
+            other = tasks.create_task(self._moves_on(call, run_id, heard.seq))
+            try:
+                await asyncio.wait({forms_, other}, return_when="FIRST_COMPLETED")
+            finally:
+                other.cancel()
+                forms_.cancel()  # takes the form back from the client, if it is still open
+        return None if forms_.cancelled() else forms_.result()
+
+    async def _moves_on(self, call: Call, run_id: str, after: int) -> None:
+        """Return when the log of a waiting run has grown."""
+        async for _ in self._ports.runs.follow(call.caller, run_id, after=after):
+            return
+
+    async def _forms(self, call: Call, asked: list[Question]) -> list[Answer]:
+        """Show the client's user a form per question, on the older wire; what they leave stays open."""
+        session = call.context.session
         found: list[Answer] = []
         for question in asked:
             params = cast("ElicitRequestFormParams", forms.request_of(question).params)

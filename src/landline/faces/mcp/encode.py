@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import msgspec
 from mcp_types import CallToolResult, ContentBlock, TextContent
@@ -103,8 +103,8 @@ class Heard:
                 return f"Calling {_short(name)}"
             case ToolProgress() | ToolCompleted() | ToolFailed():
                 return self._tool(event)
-            case Custom(name="progress", data=dict() as data):  # pyright: ignore[reportUnknownVariableType] - JSON
-                return _custom_progress(data)  # pyright: ignore[reportUnknownArgumentType] - JSON
+            case Custom(name="progress", data=data) if isinstance(data, dict):
+                return _custom_progress(cast("dict[str, Any]", data))
             case AgentChanged(target=target):
                 return f"{_short(target)} goes on"
             case QuestionAsked(prompt=prompt):

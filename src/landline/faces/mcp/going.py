@@ -60,7 +60,7 @@ class Going:
             yield
         except asyncio.CancelledError:
             raise
-        except BaseException:
+        except BaseException:  # whatever ended it, the call is over; it is raised on
             self._forget(key)
             raise
         self._forget(key)

@@ -61,6 +61,7 @@ async def test_a_clients_tool_is_a_question_and_its_answer_the_result_also_after
     told = await server.ended(run.id)
     (question,) = (await server.core.runs.get(LOCAL, run.id)).questions
     assert (question.kind, question.tool, question.arguments) == ("input", "look", {"at": "sky"})
+    assert question.client
     assert [event.type for event in told][-2:] == ["question.asked", "run.waiting"]
     await server.crash()
     server = await Server(tmp_path, {"a": looks}).boot()

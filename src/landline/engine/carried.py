@@ -118,9 +118,9 @@ def handed_over(ask: Ask, client_tools: Collection[str]) -> Ask:
     return replace(ask, kind="input", prompt=prompt)
 
 
-def agreed(settled: Settled, client_tools: Collection[str]) -> Settled:
+def agreed(settled: Settled) -> Settled:
     """Return the answer as the agent's adapter expects it: a client that gave a result agreed to the call."""
-    if settled.question.kind != "input" or settled.question.tool not in client_tools:
+    if not settled.question.client:
         return settled
     answer = msgspec.structs.replace(settled.answer, approve=settled.outcome == "answered")
     return replace(settled, answer=answer)

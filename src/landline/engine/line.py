@@ -67,7 +67,7 @@ class RunLine:
         self.unstoppable: set[str] = set()
         self._run_log, self._fold, self._clock = run_log, run_log.fold, clock
         self._records, self._client_tools = dict(records), client_tools
-        self._answers = {key: agreed(settled, client_tools) for key, settled in answers.items()}
+        self._answers = {key: agreed(settled) for key, settled in answers.items()}
         self._caller, self._files, self._store, self._tasks = caller, files, store, tasks
         self._inherited = {call_id for call_id, tool in run_log.fold.tools.items() if not tool.done}
         self.taken = taken_of(records)
@@ -189,6 +189,7 @@ class RunLine:
                 arguments=ask.arguments,
                 choices=ask.choices,
                 expires_at=iso(now + timedelta(seconds=ask.expires_s)) if ask.expires_s is not None else None,
+                client=ask.kind == "input" and ask.tool in self._client_tools,
             )
         )
         question = Question(
@@ -201,6 +202,7 @@ class RunLine:
             choices=asked.choices,
             expires_at=asked.expires_at,
             needed=ask.approvers,
+            client=asked.client,
         )
         self.open_questions.append(question)
         self._run_log.ask(NewQuestion(key=ask.key, question=question))

@@ -13,7 +13,7 @@ __all__ = ["Carried", "CarriedMessage", "ClientTool"]
 class ClientTool(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A tool that the client carries out: `parameters` is the JSON schema of its arguments.
 
-    A call of it is a question of kind `input` that names the tool; its answer's value, any JSON, is the call's result.
+    A call of it is a question of kind `input` with `client` true; its answer's value, any JSON, is the call's result.
     """
 
     name: str

@@ -167,6 +167,7 @@ class QuestionAsked(Event, frozen=True, kw_only=True, tag="question.asked"):
     arguments: Any = None
     choices: Sequence[str] | None = None
     expires_at: str | None = None
+    client: bool = False
 
 
 class QuestionAnswered(Event, frozen=True, kw_only=True, tag="question.answered"):

@@ -56,7 +56,8 @@ class Usage(msgspec.Struct, frozen=True, kw_only=True):
 class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a waiting run needs. An approval binds to exactly these `arguments` (RUN-8).
 
-    `needed` is how many different callers must approve; `votes` are the ones who have.
+    `needed` is how many different callers must approve; `votes` are the ones who have. `client`: a call of a tool that the
+    client carries out, whose answer's value is the call's result.
     """
 
     question_id: str
@@ -73,6 +74,7 @@ class Question(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     agent: str | None = None
     asked_at: str | None = None
     outcome: Outcome | None = None
+    client: bool = False
 
 
 class Answer(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):

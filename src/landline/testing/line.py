@@ -170,6 +170,7 @@ class MemoryLine:
                         call_id=ask.call_id,
                         arguments=ask.arguments,
                         choices=ask.choices,
+                        client=ask.tool in self.client_tools,
                     )
                 )
                 self.questions[ask.key] = self.asked[ask.key] = ask

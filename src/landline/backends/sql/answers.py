@@ -78,8 +78,8 @@ def _outcome(entry: Asked, answer: Answer, user: str) -> Outcome | None:
         return _approval(entry, answer, user)
     if answer.approve is not None or answer.arguments is not None:
         raise _mismatch(question, "takes a value, no approval")
-    # A question that names a tool is a call that the client carries out; a result is any JSON.
-    if question.kind == "input" and question.tool is None and not isinstance(answer.value, str):
+    # What the client's own tool gives is any JSON.
+    if question.kind == "input" and not question.client and not isinstance(answer.value, str):
         raise _mismatch(question, "takes a text as its value")
     if question.kind == "choice":
         # What came over a wire is of any shape; only texts that are on offer pass.

@@ -97,9 +97,7 @@ def _followed(
 
 
 def _response(ports: FacePorts, pieces: AsyncIterator[bytes]) -> EventStream:
-    return EventStream(
-        pieces, door=ports.door, headers=HEADERS, error_frame=_error_frame, closing_frame=CLOSING
-    )
+    return EventStream(pieces, door=ports.door, headers=HEADERS, error_frame=_error_frame, closing=CLOSING)
 
 
 def _error_frame(error: Exception, scope: Scope) -> bytes:

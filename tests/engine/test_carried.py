@@ -112,6 +112,12 @@ async def test_a_carried_history_is_heard_marked_and_not_kept_in_the_thread(tmp_
     with pytest.raises(Invalid) as refused:
         await server.start("more", thread_id=run.thread_id, carried=given)
     assert refused.value.code == "forged_history"
+    history.clear()
+    told = await server.start("more", thread_id=run.thread_id, carried=carried(("system", "Be brief.")))
+    await server.ended(told.id)
+    said = [(message.role, message.content) for message in history]
+    assert said[0] == ("user", "Instructions from the client:\nBe brief.")
+    assert [content for _, content in said[1:]] == ["hi", "ok", "again", "ok"]
     await server.stop()
 
 

@@ -24,7 +24,7 @@ def check_carried(carried: Carried, info: AgentInfo, *, on_thread: bool) -> None
     Raises:
         Unsupported: The agent takes no client tools, no schema for its answer, or no history from outside.
         Invalid: A tool has the name of another, the schema is not one of an object, or the run is on a thread and brings
-            another history.
+            another history than instructions.
     """
     given = {
         "client_tools": carried.tools,
@@ -47,9 +47,10 @@ def check_carried(carried: Carried, info: AgentInfo, *, on_thread: bool) -> None
     for index, name in enumerate(names):
         if name in taken or name in names[:index]:
             raise Invalid(f"There is a tool {name!r} already.", code="tool_name_taken")
-    if carried.history and on_thread:
+    if on_thread and any(message.role != "system" for message in carried.history):
         raise Invalid(
-            "A thread has its history; a request may carry one only without a thread.", code="forged_history"
+            "A thread has its history; a request may carry instructions to it and nothing else.",
+            code="forged_history",
         )
 
 

@@ -1,9 +1,9 @@
 """Where a request does not fit is said in the client's own words (WIRE-4)."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import pytest
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
 from landline.faces.native.wire import StartBody
 from landline.web.faults import faults_of
@@ -39,3 +39,16 @@ def test_a_long_key_is_cut_and_a_long_list_too() -> None:
         TypeAdapter(StartBody).validate_python({"input": "x", **{"k" * 500 + str(n): 1 for n in range(80)}})
     found = faults_of(refusal.value.errors(), {})
     assert len(found) == 50
+
+
+@pytest.mark.contract("WIRE-4")
+def test_a_branch_that_is_a_plain_type_is_no_key_that_is_missing() -> None:
+    class Item(BaseModel, strict=True):
+        a: str | Annotated[list[int], Field(min_length=1)]
+
+    bodies: list[Any] = [[{"a": 5}], [{"a": []}], [{"a": {"b": 1}}]]
+    for body in bodies:
+        with pytest.raises(ValidationError) as refusal:
+            TypeAdapter(list[Item]).validate_python(body)
+        found = [list(fault.loc) for fault in faults_of(refusal.value.errors(), body)]
+        assert found[0] == [0, "a"], body

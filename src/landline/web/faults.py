@@ -9,6 +9,8 @@ __all__ = ["faults_of"]
 
 _MOST_ERRORS: Final = 50
 _MOST_CHARS: Final = 100
+_BRANCHES: Final = frozenset({"str", "int", "float", "bool"})
+"""What pydantic calls the branches of a union that are plain types: never the name of a key that is missing."""
 
 
 def faults_of(errors: Sequence[Any], given: Any, *, under: int = 0) -> list[FieldError]:
@@ -45,7 +47,7 @@ def _found(loc: Sequence[Any], given: Any) -> tuple[list[Any], bool]:
         taken = [part, *below]
         if whole:
             return taken, True
-    elif not rest and isinstance(given, Mapping) and str(part).isidentifier():
+    elif not rest and isinstance(given, Mapping) and str(part).isidentifier() and part not in _BRANCHES:
         return [part], True  # a key that is missing
     below, whole = _found(rest, given) if rest else ([], False)
     return (taken if there and not whole else below), whole

@@ -1,0 +1,20 @@
+"""OpenAI's wires as a router: the tables of the unit, on routes that tell errors in OpenAI's envelope."""
+
+from fastapi import APIRouter
+
+from landline.faces.openai.chat_routes import ChatRoutes
+from landline.faces.openai.errors import tell
+from landline.faces.openai.models import ModelRoutes
+from landline.web.face import FacePorts
+from landline.web.route import LandlineRoute, add_routes, assert_declared
+
+__all__ = ["face"]
+
+
+def face(ports: FacePorts) -> APIRouter:
+    """Return the OpenAI face, all of it under `/v1`; it works in an app of its own and inside a host's app alike."""
+    router = APIRouter(route_class=LandlineRoute.bound(ports.door, tell=tell))
+    for table in (ChatRoutes, ModelRoutes):
+        add_routes(router, table(ports).routes(), tag="openai")
+    assert_declared(router)
+    return router

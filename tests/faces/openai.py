@@ -39,7 +39,7 @@ def asked(**given: Any) -> tuple[QuestionAsked, Question]:
 
 def called(tool: str, arguments: Any, *, call_id: str = "c1") -> tuple[QuestionAsked, Question]:
     """Return the question that is a call of a client's tool."""
-    return asked(tool=tool, call_id=call_id, arguments=arguments)
+    return asked(tool=tool, call_id=call_id, arguments=arguments, client=True)
 
 
 def waiting(*questions: tuple[QuestionAsked, Question]) -> list[Event]:

@@ -115,7 +115,7 @@ def _questions(run_id: str, log: Sequence[Stamped]) -> dict[str, _Asked]:
     asked: list[QuestionAsked] = []
     for stamped in log:
         match stamped.event():
-            case QuestionAsked(kind="input", tool=str(), call_id=str()) as question:
+            case QuestionAsked(client=True) as question:
                 asked.append(question)
             case RunWaiting():
                 found |= {

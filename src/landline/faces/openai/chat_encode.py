@@ -260,7 +260,7 @@ def usage_of(usage: Usage) -> dict[str, int]:
 
 def is_call(question: Question) -> bool:
     """Tell whether a question is a call of a tool that the client carries out."""
-    return question.kind == "input" and question.tool is not None and question.call_id is not None
+    return question.client
 
 
 def waits(run_id: str, questions: Sequence[Question]) -> Conflict:

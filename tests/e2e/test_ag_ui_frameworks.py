@@ -156,10 +156,18 @@ async def test_a_message_that_a_kill_cuts_is_taken_back_by_a_snapshot(
         seen = await ui.first(ui.input(), 12)
         process.kill()
         await process.start(60)
-        again = asyncio.create_task(ui.follow(ui.run_id, after=seen[-1].id))
-        await asyncio.sleep(2)
-        await http.ask(process.port, "POST", f"{ui.path}/cancel", body={"threadId": ui.thread})
-        rest = read_ag_ui((await again).body.decode())
+        text, stopping = "", None
+        query = f"{ui.path}?threadId={ui.thread}&runId={ui.run_id}"
+        async with http.stream(process.port, query, headers={"Last-Event-ID": str(seen[-1].id)}) as line:
+            async for piece in line.pieces():
+                text += piece.decode()
+                _, _, rewritten = text.partition("MESSAGES_SNAPSHOT")
+                if stopping is None and rewritten.count("TEXT_MESSAGE_CONTENT") > 2:
+                    stop = http.ask(process.port, "POST", f"{ui.path}/cancel", body={"threadId": ui.thread})
+                    stopping = asyncio.create_task(stop)
+        assert stopping is not None
+        await stopping
+        rest = read_ag_ui(text)
         told = judged_frames([*seen, *rest])
         assert told.outcome == "cancelled"
         (snapshot,) = [frame.event for frame in rest if frame.event["type"] == "MESSAGES_SNAPSHOT"]

@@ -19,7 +19,7 @@ export default async function cut(url, init) {
           rest += text.decode(value, { stream: true });
           const blocks = rest.split("\n\n");
           rest = blocks.pop();
-          for (const block of blocks) {
+          for (const block of blocks.slice(0, 3 - frames)) {
             seen = /^id: (.*)$/m.exec(block)?.[1] ?? seen;
             out.enqueue(new TextEncoder().encode(`${block}\n\n`));
             frames++;

@@ -189,7 +189,7 @@ async function resumesACutStream() {
   const agent = new HttpAgent({ url: url("talk"), initialMessages: [user("one two three four five six")], fetch: cut });
   const { result } = await agent.runAgent();
   assert.equal(agent.messages.at(-1).content, result);
-  assert.ok(cut.cuts > 3, `${cut.cuts} cuts`);
+  assert.ok(cut.cuts >= 4, `${cut.cuts} cuts`); // a cut after every third frame, of which there are more than twelve
 }
 
 async function declaresCapabilities() {

@@ -24,8 +24,12 @@ APPROVAL = Question(
     question_id="q1", kind="approval", prompt="May I?", tool="erase", call_id="c1", arguments={}
 )
 CHOICE = Question(question_id="q2", kind="choice", prompt="Which?", choices=["a", "b"])
-CALL = Question(question_id="q3", kind="input", prompt="p", tool="paint", call_id="c3", arguments={})
-CALL_TOO = Question(question_id="q4", kind="input", prompt="p", tool="paint", call_id="c4", arguments={})
+CALL = Question(
+    question_id="q3", kind="input", prompt="p", tool="paint", call_id="c3", arguments={}, client=True
+)
+CALL_TOO = Question(
+    question_id="q4", kind="input", prompt="p", tool="paint", call_id="c4", arguments={}, client=True
+)
 
 
 def body(*messages: dict[str, Any], **more: Any) -> RunBody:

@@ -280,10 +280,22 @@ def test_an_approval_is_an_interrupt_and_the_resumed_run_tells_the_result_only()
 @pytest.mark.contract("FACE-8")
 def test_a_call_of_the_applications_tool_is_left_to_it_and_its_result_is_not_told_back() -> None:
     asked = QuestionAsked(
-        question_id="q1", kind="input", prompt="p", tool="paint", call_id="c1", arguments={"x": 1}
+        question_id="q1",
+        kind="input",
+        prompt="p",
+        tool="paint",
+        call_id="c1",
+        arguments={"x": 1},
+        client=True,
     )
     question = Question(
-        question_id="q1", kind="input", prompt="p", tool="paint", call_id="c1", arguments={"x": 1}
+        question_id="q1",
+        kind="input",
+        prompt="p",
+        tool="paint",
+        call_id="c1",
+        arguments={"x": 1},
+        client=True,
     )
     events = [
         *BEGIN,
@@ -306,8 +318,12 @@ def test_a_call_of_the_applications_tool_is_left_to_it_and_its_result_is_not_tol
 @pytest.mark.contract("FACE-8")
 def test_a_call_and_a_question_at_once_are_an_interrupt() -> None:
     asked, question = approval(call=None)
-    call = Question(question_id="q2", kind="input", prompt="p", tool="paint", call_id="c2", arguments={})
-    tool = QuestionAsked(question_id="q2", kind="input", prompt="p", tool="paint", call_id="c2", arguments={})
+    call = Question(
+        question_id="q2", kind="input", prompt="p", tool="paint", call_id="c2", arguments={}, client=True
+    )
+    tool = QuestionAsked(
+        question_id="q2", kind="input", prompt="p", tool="paint", call_id="c2", arguments={}, client=True
+    )
     run = run_of(*BEGIN, asked, tool, RunWaiting(questions=[question, call]))
     assert [interrupt["id"] for interrupt in run.interrupts] == ["q1"]
     assert run.interrupts[0]["reason"] == "confirmation"

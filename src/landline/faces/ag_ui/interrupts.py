@@ -15,7 +15,7 @@ _ABANDONED = "Abandoned by the user."
 
 def is_client_call(question: Question | QuestionAsked) -> bool:
     """Tell whether a question is a call that the application carries out; its answer is a tool message."""
-    return question.kind == "input" and question.tool is not None and question.call_id is not None
+    return question.client
 
 
 def interrupt_of(question: Question) -> dict[str, Any]:

@@ -61,7 +61,7 @@ def ports_of(world: World) -> FacePorts:
 
 def call_of(*, tool: str = "weather") -> Any:
     id_ = new_id()
-    return asked(question_id=id_, tool=tool, call_id=f"c-{id_}", arguments={})
+    return asked(question_id=id_, tool=tool, call_id=f"c-{id_}", arguments={}, client=True)
 
 
 async def waits_with(world: World, client: httpx.AsyncClient, *questions: Any, **more: Any) -> httpx.Response:

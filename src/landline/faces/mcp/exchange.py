@@ -10,6 +10,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from landline.faces.mcp.going import GONE, RUN
+from landline.faces.mcp.streams import UNDER_DOOR
 from landline.web.door import Door
 from landline.web.sse import HEARTBEAT
 
@@ -66,6 +67,7 @@ class Exchange(Response):
         failed: list[Exception] = []
 
         async def serve() -> None:
+            UNDER_DOOR.set(True)  # for this task alone
             try:
                 await self._serve(inner, replayed, paced)
             except _SlowReader:
@@ -85,6 +87,9 @@ class Exchange(Response):
             raise failed[0]
         if self._door.drain.started and work.cancelled():
             await self._end(scope, send)
+        elif self._streams is not None and not self._ended:
+            with suppress(OSError):  # a session that was closed ends its streams without a word
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
 
     async def _beat(self, work: "asyncio.Task[None]", send: Send) -> None:
         seen = self._wrote

@@ -21,6 +21,7 @@ from landline.faces.mcp.calls import REQUEST
 from landline.faces.mcp.exchange import Exchange
 from landline.faces.mcp.going import Going
 from landline.faces.mcp.server import Extend, server_of
+from landline.faces.mcp.streams import keep_to_the_door
 from landline.model.callers import Caller
 from landline.model.errors import Forbidden, Unavailable
 from landline.web import strict_json
@@ -39,6 +40,7 @@ class McpRoutes:
     """The handlers, and the table that says where they are."""
 
     def __init__(self, ports: FacePorts, extend: Extend | None) -> None:
+        keep_to_the_door()
         self._door = ports.door
         self._going = Going(ports.runs)
         self._server = server_of(ports, self._going, extend)

@@ -2,17 +2,21 @@
 
 Each folder beside this file is one wire: a `package.json` with exact versions and a `run.mjs`, or a `requirements.txt`
 (and a `no-deps.txt` of packages whose own requirements fit nothing else) and a `run.py`. It finds the server in BASE_URL
-and exits with 0 when all held; where there is an `agents.py` too, those agents are served to it. Packages are installed
-in `.venv/clients`, never in the tree.
+and exits with 0 when all held. Served are the fixture agents; those of its own `agents.py`, where there is one; or what
+the module does that its `package.json` names as `landline.server`. Packages are installed in `.venv/clients`, never in
+the tree.
 """
 
 import argparse
 import asyncio
+import json
 import os
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 from landline.testing.kill import ServedProcess
@@ -66,24 +70,47 @@ def held(name: str, url: str) -> bool:
     return subprocess.run(command, cwd=folder, env=environ, timeout=WITHIN_S, check=False).returncode == 0
 
 
-def agents_of(name: str) -> str:
-    """Return what is served to the wire's client: agents of its own where it brings some, else the fixture's."""
-    own = HERE / name / "agents.py"
-    return str(own) if own.exists() else FIXTURE
+def server_of(name: str) -> tuple[str, ...]:
+    """Return what is served to the wire's client: a target of `landline serve`, or `-m` and a module."""
+    folder = HERE / name
+    if (folder / "agents.py").exists():
+        return (str(folder / "agents.py"),)
+    manifest = folder / "package.json"
+    module = json.loads(manifest.read_text()).get("landline", {}).get("server") if manifest.exists() else None
+    return ("-m", module) if module else (FIXTURE,)
+
+
+@asynccontextmanager
+async def served(server: tuple[str, ...], data: Path) -> AsyncGenerator[str]:
+    """Serve on a free loopback port and yield the address."""
+    process: ServedProcess
+    if server[0] == "-m":
+        process = _Module(server[1], data=data)
+    else:
+        process = ServedProcess(server[0], data=data, environ={"LANDLINE_FACES": "all"})
+    await process.start(timeout_s=60)
+    try:
+        yield process.url
+    finally:
+        process.kill()
+
+
+class _Module(ServedProcess):
+    """A server that is a module of its own, such as a fixture with settings that no command line has."""
+
+    def __init__(self, module: str, *, data: Path) -> None:
+        super().__init__(data=data)
+        self.command = (sys.executable, "-m", module, "--port", str(self.port), "--data", str(data))
 
 
 async def run(names: list[str]) -> int:
-    """Serve the agents, run the clients, and return how many did not hold."""
+    """Serve, run the clients, and return how many did not hold."""
     failed: list[str] = []
-    for target in sorted({agents_of(name) for name in names}):
+    for server in sorted({server_of(name) for name in names}):
         with tempfile.TemporaryDirectory() as folder:
-            server = ServedProcess(target, data=Path(folder) / "data", environ={"LANDLINE_FACES": "all"})
-            await server.start(timeout_s=60)
-            try:
-                served = [name for name in names if agents_of(name) == target]
-                failed += [name for name in served if not await asyncio.to_thread(held, name, server.url)]
-            finally:
-                server.kill()
+            async with served(server, Path(folder) / "data") as url:
+                theirs = [name for name in names if server_of(name) == server]
+                failed += [name for name in theirs if not await asyncio.to_thread(held, name, url)]
     print(f"{len(names) - len(failed)} passed, {len(failed)} failed {' '.join(failed)}".rstrip())
     return len(failed)
 

@@ -52,6 +52,8 @@ class ServedProcess:
         self._environ, self._prefix = dict(environ or {}), tuple(prefix)
         where = ("--host", "127.0.0.1", "--port", str(self.port), "--data", str(data))
         self._words = ("serve", *map(str, targets), *where, *options)
+        self.command = (sys.executable, "-m", "landline.cli.main", *self._words)
+        """What is run; a module of one's own may take its place, which must know port and data folder."""
         self._warm = warm
         self._process: subprocess.Popen[bytes] | WarmProcess | None = None
 
@@ -85,7 +87,7 @@ class ServedProcess:
             return
         with self.output.open("ab") as output:
             self._process = subprocess.Popen(  # noqa: S603 - the command is this interpreter's own and the test's
-                (*self._prefix, sys.executable, "-m", "landline.cli.main", *self._words),
+                (*self._prefix, *self.command),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

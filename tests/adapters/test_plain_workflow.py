@@ -352,7 +352,11 @@ def test_only_what_is_true_of_the_input_is_listed() -> None:
     def schema(fn: Any) -> dict[str, Any]:
         return dict(adapter.describe(landline.agent(fn, name="x")).input_schema)
 
-    assert [schema(text), schema(run), schema(exam)] == [{"type": "string"}, {}, {}]
+    assert [schema(text), schema(run), schema(exam)] == [
+        {"type": "string"},
+        {},
+        {"type": "string", "contentMediaType": "application/json"},
+    ]
 
 
 @pytest.mark.contract("AGT-2")

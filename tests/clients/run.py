@@ -100,7 +100,11 @@ class _Module(ServedProcess):
 
     def __init__(self, module: str, *, data: Path) -> None:
         super().__init__(data=data)
-        self.command = (sys.executable, "-m", module, "--port", str(self.port), "--data", str(data))
+        self._module = module
+
+    @property
+    def command(self) -> list[str]:
+        return [sys.executable, "-m", self._module, "--port", str(self.port), "--data", str(self.data)]
 
 
 async def run(names: list[str]) -> int:

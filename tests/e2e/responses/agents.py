@@ -21,7 +21,7 @@ async def model(run: PlainRun) -> Any:
             return await do(run)
     calls = [run.mcp(tool.name, location="Rome") for tool in run.mcp_tools]
     if calls:
-        results = await asyncio.gather(*calls)
+        results = [await call for call in calls]  # one after the other: two responses that wait
         return "The tools say " + " and ".join(str(result) for result in results) + "."
     for piece in ("You said: ", said[:3], said[3:]):
         await run.text(piece)

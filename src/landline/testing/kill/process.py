@@ -52,10 +52,13 @@ class ServedProcess:
         self._environ, self._prefix = dict(environ or {}), tuple(prefix)
         where = ("--host", "127.0.0.1", "--port", str(self.port), "--data", str(data))
         self._words = ("serve", *map(str, targets), *where, *options)
-        self.command = (sys.executable, "-m", "landline.cli.main", *self._words)
-        """What is run; a module of one's own may take its place, which must know port and data folder."""
         self._warm = warm
         self._process: subprocess.Popen[bytes] | WarmProcess | None = None
+
+    @property
+    def command(self) -> Sequence[str]:
+        """What is run; a server that is a module of its own puts that in its place."""
+        return (sys.executable, "-m", "landline.cli.main", *self._words)
 
     @property
     def url(self) -> str:

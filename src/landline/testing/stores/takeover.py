@@ -14,9 +14,9 @@ __all__ = ["TakeoverPromises"]
 
 
 CARRIED = Carried(
-    tools=(ClientTool(name="look", parameters={"type": "object"}),),
+    tools=[ClientTool(name="look", parameters={"type": "object"})],
     output_schema={"type": "string"},
-    history=(CarriedMessage(role="user", parts=(TextPart(text="before"),)),),
+    history=[CarriedMessage(role="user", parts=[TextPart(text="before")])],
 )
 
 

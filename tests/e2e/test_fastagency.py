@@ -166,6 +166,26 @@ async def test_an_unknown_workflow_is_told_and_the_socket_closed_in_order(server
     assert closed.value.rcvd.code == 1008
 
 
+@pytest.mark.contract("FACE-12", "TRU-11")
+async def test_words_are_held_to_the_rules_of_any_input(server: Server) -> None:
+    await server.start()
+    uuid = str(uuid4())
+    async with begun(server, "words", {}, uuid) as line:
+        await line.until("text_input")
+        for text in ("", "a\0b", "x" * 200_001):
+            await line.say(text)
+            assert (await line.until("error"))["content"]["short"] == "invalid_text"
+        await line.say(json.dumps({"words": 1}))
+        await line.over()
+    check_workflow(line.heard)
+    async with begun(server, "lesson", {"topic": "algebra"}, uuid) as other:
+        await other.over()
+    assert next(message["content"].get("short") for message in other.heard) == "workflow_uuid_taken"
+    async with begun(server, "words", {"message": "x" * 200_001}) as long:
+        await long.over()
+    assert long.kinds == ["error", "workflow_completed"]
+
+
 def _message(kind: str, uuid: str, **content: Any) -> dict[str, Any]:
     envelope = {"workflow_uuid": "w", "sender": "A", "recipient": "User", "auto_reply": False, "uuid": uuid}
     return {**envelope, "type": kind, "content": content}

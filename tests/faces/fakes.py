@@ -37,17 +37,18 @@ from landline.web.health import Health
 
 AT = "2026-11-21T08:00:00.000Z"
 OTHER = Caller(tenant="local", user="other")
+RUNNER = Caller(tenant="local", user="local", scopes=frozenset({"runs:read", "runs:write"}))
 READER = Caller(tenant="local", user="local", scopes=frozenset({"runs:read", "threads:read"}))
 
 
 class FakeAuthenticator:
-    """Open, or with three known keys."""
+    """Open, or with four known keys."""
 
     def __init__(self, *, open_: bool = True) -> None:
         self.open = open_
 
     async def authenticate(self, credential: str | None) -> Caller:
-        known = {"key-local": LOCAL, "key-other": OTHER, "key-reader": READER}
+        known = {"key-local": LOCAL, "key-other": OTHER, "key-reader": READER, "key-runner": RUNNER}
         if credential is None and self.open:
             return LOCAL
         if credential in known:

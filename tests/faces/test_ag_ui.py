@@ -143,6 +143,21 @@ async def test_reading_is_not_writing_and_writing_is_not_approving(world: World)
         assert "approvals:answer" in refused.json()["message"]
 
 
+@pytest.mark.contract("TRU-5", "FACE-8", "THR-9")
+async def test_files_and_threads_take_scopes_of_their_own(world: World) -> None:
+    app = build(world, door=Door(authenticator=FakeAuthenticator(open_=False)))
+    source = {"type": "data", "value": "aGk=", "mimeType": "text/plain"}
+    async with client_of(app, "key-runner") as runner:
+        body = asked()
+        body["messages"][0]["content"] = [{"type": "document", "source": source}]
+        refused = await runner.post("/ag-ui/notes", json=body)
+        assert (refused.status_code, refused.json()["code"]) == (403, "missing_scope")
+        assert not world.file_rows
+        judged((await runner.post("/ag-ui/notes", json=asked())).text)
+        refused = await runner.get("/ag-ui/notes", params={"threadId": "t"})
+        assert (refused.status_code, refused.json()["code"]) == (403, "missing_scope")
+
+
 @pytest.mark.contract("FACE-8", "AGT-6")
 async def test_a_run_is_given_the_hosts_context(world: World) -> None:
     async def release() -> None:

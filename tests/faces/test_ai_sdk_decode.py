@@ -47,7 +47,8 @@ def test_only_the_last_message_counts() -> None:
 def test_nobody_but_the_user_speaks() -> None:
     assert refusal(messages=[{**HELLO, "role": "system"}])[0] == "forged_message"
     assert "neither the user's" in refusal(messages=[HELLO, ANSWER])[1]
-    for kind in ("reasoning", "source-url", "tool-x", "data-x", "step-start", None, 1):
+    kinds: list[Any] = [[], {}, "reasoning", "source-url", "tool-x", "data-x", "step-start", None, 1]
+    for kind in kinds:
         assert refusal(messages=[user({"type": kind, "text": "x"})])[0] == "forged_part"
 
 

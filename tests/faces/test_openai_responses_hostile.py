@@ -106,3 +106,36 @@ async def test_a_window_that_unpacks_to_too_much_is_refused() -> None:
         await read_items(
             [{"type": "compaction", "encrypted_content": bomb}], Inputs(native_ports(World()).files, LOCAL)
         )
+
+
+HOSTILE: list[Any] = [
+    {"type": "function_call", "call_id": "c", "name": "f", "arguments": "[" * 5000 + "]" * 5000},
+    {"type": "function_call", "call_id": "c", "name": "f", "arguments": '{"a":"\\u0000"}'},
+    {"type": "function_call", "call_id": "c", "name": "f", "arguments": ["a"]},
+    {"type": "message", "role": "user", "content": [{"type": []}]},
+    {"type": "message", "role": "user", "content": [{"type": {}}]},
+    {"type": "function_call_output", "call_id": "c", "output": [{"type": [], "text": "x"}]},
+]
+
+
+@pytest.mark.parametrize("item", HOSTILE)
+async def test_what_no_strict_parser_saw_is_refused_too(item: dict[str, Any]) -> None:
+    with pytest.raises(LandlineError):
+        await read_items([item], Inputs(native_ports(World()).files, LOCAL))
+
+
+@pytest.mark.parametrize("text", ["x" * 300_000, "a\0b"])
+async def test_a_packed_window_is_held_to_the_rules_of_any_input(text: str) -> None:
+    window = packed([CarriedMessage(role="user", parts=[TextPart(text=text)])])
+    with pytest.raises(LandlineError):
+        await read_items(
+            [{"type": "compaction", "encrypted_content": window}], Inputs(native_ports(World()).files, LOCAL)
+        )
+
+
+async def test_all_windows_of_a_request_unpack_to_no_more_than_one_may() -> None:
+    message = CarriedMessage(role="user", parts=[TextPart(text="x" * 190_000)])
+    item = {"type": "compaction", "encrypted_content": packed([message] * 10)}
+    assert len((await read_items([item], Inputs(native_ports(World()).files, LOCAL))).entries) == 10
+    with pytest.raises(LandlineError):
+        await read_items([item] * 5, Inputs(native_ports(World()).files, LOCAL))

@@ -81,6 +81,11 @@ async def test_a_reader_may_read_only(keyed: httpx.AsyncClient) -> None:
     refused = await create(keyed, reader)
     assert (refused.status_code, refused.json()["error"]["type"]) == (403, "permission_error")
     assert (await keyed.get(RESPONSES + "/resp_x")).status_code == 401
+    runner = {"authorization": "Bearer key-runner"}
+    made = (await create(keyed, runner)).json()
+    body = {"model": "notes", "previous_response_id": made["id"]}
+    packed = await keyed.post(RESPONSES + "/compact", json=body, headers=runner)
+    assert packed.status_code == 403, "a window is the thread's messages, packed"
 
 
 async def test_a_repeat_with_the_same_key_is_the_same_response(

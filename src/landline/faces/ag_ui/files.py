@@ -12,6 +12,7 @@ from landline.model.files import FileInfo
 from landline.model.messages import FilePart, ImagePart, Part
 from landline.model.messages import TextPart as TextOfMessage
 from landline.ports.runs import Files
+from landline.web.caller import check_scopes
 from landline.web.upload import clean_name
 
 __all__ = ["check_media", "keep_parts"]
@@ -35,6 +36,7 @@ async def keep_parts(files: Files, caller: Caller, parts: Sequence[TextPart | Me
     Raises:
         Invalid, TooLarge: What the bytes show is no image where one is told, is refused, or is too large.
         NotFound: A file is not the caller's.
+        Forbidden: Bytes came along, and the caller may not upload.
     """
     kept: list[Part] = []
     for part in parts:
@@ -46,6 +48,7 @@ async def keep_parts(files: Files, caller: Caller, parts: Sequence[TextPart | Me
         if data is None:
             info = await files.info(caller, part.source.value)
         else:
+            check_scopes(caller, ("files:write",))
             info, _ = await files.upload(caller, _name(part), _once(data))
         kept.append(_part(part, info))
     return kept

@@ -176,7 +176,7 @@ def _said(message: UIMessageBody, *, edits: bool) -> Said:
 def _given(part: Mapping[str, Any], index: int) -> Given:
     where = f"parts.{index}"
     kind = part.get("type")
-    if kind not in _GIVEN:
+    if not isinstance(kind, str) or kind not in _GIVEN:
         shown = kind[:64] if isinstance(kind, str) else kind
         _refuse(where, f"a user's message takes text and file parts, not {shown!r}", code="forged_part")
     if kind == "text":

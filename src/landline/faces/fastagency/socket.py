@@ -19,6 +19,7 @@ from landline.faces.fastagency.wire import Initiated
 from landline.model.agents import AgentInfo
 from landline.model.errors import Conflict, Invalid, LandlineError
 from landline.model.events import Stamped
+from landline.model.ids import new_id
 from landline.model.runs import Answer, Question
 from landline.ports.documents import DocumentWrite
 from landline.web import strict_json
@@ -29,6 +30,7 @@ from landline.web.websocket import ClosedSocket, Socket, request_of
 __all__ = ["WorkflowSocket"]
 
 _FIRST: Final = "What is your message?"
+MAX_INPUT_CHARS: Final = 200_000
 _RUNS: Final = "face.fastagency.runs"
 
 
@@ -67,15 +69,20 @@ class WorkflowSocket:
         """Return the id of the run that this uuid began before, or begin it."""
         key, documents = begun.workflow_uuid.hex, self._ports.documents
         if found := await documents.read_documents(self._caller, _RUNS, [key]):
-            return found[0].body.decode()
+            run = await self._ports.runs.get(self._caller, found[0].body.decode())
+            if agent.name not in (run.agent, run.routed_to):
+                raise Conflict("This workflow_uuid began another workflow.", code="workflow_uuid_taken")
+            return run.id
         words = first_words(agent, begun.params)
+        if words is not None and len(words) > MAX_INPUT_CHARS:
+            raise Invalid(f"A message has at most {MAX_INPUT_CHARS} characters.", code="invalid_request")
         if words is None:
             await self._send(
                 speech.message(
                     "text_input", {"prompt": _FIRST, "suggestions": [], "password": False}, uuid=key
                 )
             )
-            words = (await self._socket.receive()).decode()
+            words = await self._words(speech)
         wanted = start_of(agent, begun.workflow_uuid, begun.params, words)
         wanted = await with_context(self._ports, self._caller, request_of(self._scope), wanted)
         run_id = (await self._ports.runs.start(self._caller, wanted)).run.id
@@ -111,13 +118,25 @@ class WorkflowSocket:
 
     async def _replied(self, speech: Speech, question: Question) -> Answer:
         while True:
-            reply = (await self._socket.receive()).decode()
+            reply = await self._words(speech, empty=question.kind == "input")
             answer = answer_of(question, reply)
             if answer is not None:
                 return answer
             why = "That is not one of the choices."
             await self._send(error(speech, "answer_mismatch", why, uuid=question.question_id))
             await self._send(asking(speech, question))
+
+    async def _words(self, speech: Speech, *, empty: bool = False) -> str:
+        """Return the human's next text, once it is one: as long as a message may be, and without NUL."""
+        while True:
+            try:
+                text = (await self._socket.receive()).decode()
+            except UnicodeDecodeError:
+                text = "\0"  # lone surrogates are no text either
+            if (text or empty) and len(text) <= MAX_INPUT_CHARS and "\0" not in text:
+                return text
+            why = f"Send a text of at most {MAX_INPUT_CHARS} characters."
+            await self._send(error(speech, "invalid_text", why, uuid=new_id()))
 
     async def _refuse(self, begun: Initiated, refused: LandlineError) -> None:
         """Say what is wrong, as a workflow that failed says it, and end."""

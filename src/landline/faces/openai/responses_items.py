@@ -13,7 +13,18 @@ from landline.faces.openai.faults import Loc, fault
 from landline.faces.openai.inputs import Inputs
 from landline.faces.openai.responses_wire import MAX_TEXT_CHARS
 from landline.model.carried import CarriedMessage
-from landline.model.messages import FilePart, ImagePart, Part, Role, TextPart, ToolCallPart, ToolResultPart
+from landline.model.errors import Invalid
+from landline.model.messages import (
+    FilePart,
+    ImagePart,
+    Part,
+    Role,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+    text_of,
+)
+from landline.web import strict_json
 
 __all__ = ["Approval", "Call", "Entry", "Given", "Result", "Said", "history_of", "packed", "read_items"]
 
@@ -29,8 +40,6 @@ _ROLES: Final[dict[str, Role]] = {
 _TEXTS: Final = frozenset({"input_text", "output_text", "text", "summary_text", "reasoning_text"})
 _SILENT: Final = frozenset({"reasoning", "mcp_approval_request", "mcp_list_tools"})
 """Items a client sends back that add nothing: thoughts, which no agent is given again, and requests of this server."""
-
-_window: Final = msgspec.json.Decoder(list[CarriedMessage])
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +87,8 @@ class Given:
     """An input: what it means, and how it is listed afterwards (without the bytes of its files)."""
 
     entries: list[Entry] = field(default_factory=list[Entry])
+    unpacked: int = 0
+    """Bytes that compaction items of this request were unpacked to."""
     shown: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
 
 
@@ -131,18 +142,25 @@ def packed(history: Sequence[CarriedMessage]) -> str:
     return base64.b64encode(zlib.compress(msgspec.json.encode(list(history)), 9)).decode()
 
 
-def _unpacked(content: Any, at: Loc) -> list[CarriedMessage]:
+def _unpacked(content: Any, at: Loc, found: Given) -> list[CarriedMessage]:
     if not isinstance(content, str) or len(content) > _MAX_WINDOW_BYTES:
         raise fault(at, "a compaction item has the encrypted_content that this server gave")
     try:
         unpacker = zlib.decompressobj()
-        # A small body may unpack to anything: no more than a body may have is taken out of it.
-        data = unpacker.decompress(base64.b64decode(content, validate=True), _MAX_WINDOW_BYTES)
-        if not unpacker.eof:
+        # A small body may unpack to anything: no more than a body may have is taken out of all of them.
+        left = _MAX_WINDOW_BYTES - found.unpacked
+        data = unpacker.decompress(base64.b64decode(content, validate=True), left + 1)
+        found.unpacked += len(data)
+        if not unpacker.eof or len(data) > left:
             raise fault(at, "the compacted window is too large")
-        return _window.decode(data)
-    except (binascii.Error, ValueError, zlib.error, msgspec.MsgspecError):
+        window = msgspec.convert(strict_json.parse(data), list[CarriedMessage])
+    except (binascii.Error, ValueError, zlib.error, msgspec.MsgspecError, Invalid) as error:
+        if isinstance(error, Invalid) and error.code != "invalid_json":
+            raise
         raise fault(at, "this compaction item was not made by this server") from None
+    if any(len(text_of(message.parts)) > MAX_TEXT_CHARS for message in window):
+        raise fault(at, f"a message may have {MAX_TEXT_CHARS} characters of text")
+    return window
 
 
 def _join(found: list[CarriedMessage], role: Role, part: Part) -> None:
@@ -178,7 +196,7 @@ async def _read(item: dict[str, Any], at: Loc, inputs: Inputs, found: Given) -> 
         case "compaction":
             found.entries += [
                 entry
-                for message in _unpacked(item.get("encrypted_content"), at)
+                for message in _unpacked(item.get("encrypted_content"), at, found)
                 for entry in _entries(message, at)
             ]
         case str() if kind in _SILENT:
@@ -233,6 +251,8 @@ async def _message(item: dict[str, Any], at: Loc, inputs: Inputs) -> tuple[Said,
 async def _part(part: Any, at: Loc, inputs: Inputs, role: Role) -> tuple[Part, dict[str, Any]]:
     given = cast("dict[str, Any]", part) if isinstance(part, dict) else {}
     kind = given.get("type")
+    if not isinstance(kind, str):
+        raise fault((*at, "type"), "content has a type")
     if kind in _TEXTS:
         return TextPart(text=_text(given, "text", at, most=MAX_TEXT_CHARS)), given
     if kind == "refusal":
@@ -263,7 +283,7 @@ def _output(output: Any, at: Loc) -> Any:
     texts: list[str] = []
     for part in parts:
         given = cast("dict[str, Any]", part) if isinstance(part, dict) else {}
-        if given.get("type") not in _TEXTS or not isinstance(given.get("text"), str):
+        if str(given.get("type")) not in _TEXTS or not isinstance(given.get("text"), str):
             raise fault((*at, "output"), "the output of a call is text", code="unsupported_content")
         texts.append(given["text"])
     if not parts:
@@ -272,9 +292,10 @@ def _output(output: Any, at: Loc) -> Any:
 
 
 def _arguments(item: dict[str, Any], at: Loc) -> Any:
+    given = item.get("arguments") or "{}"
     try:
-        return msgspec.json.decode(item.get("arguments") or "{}")
-    except (msgspec.DecodeError, TypeError):
+        return strict_json.parse(given.encode("utf-8", "surrogatepass") if isinstance(given, str) else b"")
+    except Invalid:
         raise fault((*at, "arguments"), "the arguments of a call are JSON in a string") from None
 
 

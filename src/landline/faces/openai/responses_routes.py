@@ -115,7 +115,7 @@ class ResponsesRoutes:
         record = await self._records.get(caller, response_id)
         return json_response(page_of(record.input, after=after, limit=limit, order=order))
 
-    @requires("runs:write")
+    @requires("runs:write", "runs:read", "threads:read")
     async def compact(self, body: CompactBody, caller: CallerOf) -> Response:
         """Pack a window of items into one item."""
         return json_response(await compact(self._ports, self._records, caller, body))

@@ -129,7 +129,7 @@ def _body(data: Any) -> ResponseBody:
     fields = cast("dict[str, Any]", data) if isinstance(data, dict) else {}
     if fields.get("type") != "response.create":
         raise Invalid("A message here is a response.create.", code="unknown_event")
-    if fields.get("stream") not in {None, True}:
+    if fields.get("stream") not in (None, True):
         refuse("stream", "a socket always streams")
     if fields.get("background") is not None:
         refuse("background", "this is for HTTP")

@@ -54,7 +54,7 @@ async def client(server: ServedProcess) -> AsyncIterator[AsyncOpenAI]:
 @pytest.mark.contract("FACE-6", "AGT-5")
 async def test_openai_lists_models(client: AsyncOpenAI) -> None:
     listed = [model async for model in client.models.list()]
-    assert [model.id for model in listed] == list(AGENTS)
+    assert [model.id for model in listed] == [*AGENTS, "fixture_a2a"]
     assert await client.models.retrieve(AGENTS[0]) == listed[0]
     with pytest.raises(openai.NotFoundError) as missing:
         await client.models.retrieve("nobody")

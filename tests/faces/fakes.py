@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from landline.backends.memory import MemoryStore
+from landline.backends.sql.answers import check_may_answer
 from landline.model.agents import AgentInfo
 from landline.model.callers import LOCAL, Caller
 from landline.model.errors import Busy, Conflict, Gone, Invalid, NotFound, Unauthenticated, Unsupported
@@ -253,6 +254,8 @@ class FakeRuns:
         run = w.own(caller, run_id, w.run_rows)
         if run.status != "waiting":
             raise Conflict("The question is not open any more.", code="question_closed")
+        for question in run.questions:
+            check_may_answer(caller, question, own=True)
         w.write(run_id, RunResumed(attempt=1, reason="answered"))
         w.complete(run_id, f"answered {len(answers)}")
         return AnsweredRun(run=w.run_rows[run_id], questions=())

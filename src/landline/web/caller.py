@@ -17,7 +17,10 @@ from landline.ports.authenticator import Authenticator
 from landline.ports.runs import StartRun
 from landline.web.face import FacePorts
 
-__all__ = ["CallerOf", "admit", "check_scopes", "credential_of", "with_context"]
+__all__ = ["CallerOf", "Needed", "admit", "check_scopes", "credential_of", "with_context"]
+
+Needed = str | tuple[str, ...]
+"""A scope that is needed, or several of which one is enough."""
 
 _KEY_NAMES: Final = frozenset(
     {"api_key", "apikey", "api-key", "x-api-key", "access_token", "token", "authorization", "key"}
@@ -26,7 +29,7 @@ _FORWARDED: Final = (b"forwarded", b"x-forwarded-", b"x-real-ip")
 _MAX_CREDENTIAL: Final = 8192
 
 
-async def admit(connection: HTTPConnection, authenticator: Authenticator, scopes: Sequence[str]) -> Caller:
+async def admit(connection: HTTPConnection, authenticator: Authenticator, scopes: Sequence[Needed]) -> Caller:
     """Return the caller of this request or socket, who holds every one of `scopes`.
 
     Raises:
@@ -45,9 +48,13 @@ async def admit(connection: HTTPConnection, authenticator: Authenticator, scopes
     return caller
 
 
-def check_scopes(caller: Caller, scopes: Sequence[str]) -> None:
+def check_scopes(caller: Caller, scopes: Sequence[Needed]) -> None:
     """Raise Forbidden unless `caller` holds every one of `scopes`."""
-    missing = [scope for scope in scopes if scope not in caller.scopes]
+    missing: list[str] = []
+    for needed in scopes:
+        enough = (needed,) if isinstance(needed, str) else needed
+        if caller.scopes.isdisjoint(enough):
+            missing.append(" or ".join(enough))
     if missing:
         raise Forbidden(f"This needs the scope {', '.join(missing)}.", code="missing_scope")
 

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Mount
 from landline.model.callers import ALL_SCOPES
 from landline.model.errors import FieldError, Invalid
 from landline.web import strict_json
-from landline.web.caller import admit
+from landline.web.caller import Needed, admit
 from landline.web.door import Door
 from landline.web.problems import request_id, respond, too_large
 
@@ -42,9 +42,10 @@ Tell = Callable[[Exception, Request], Response]
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
 
-def requires(*scopes: str) -> Callable[[_Endpoint], _Endpoint]:
+def requires(*scopes: Needed) -> Callable[[_Endpoint], _Endpoint]:
     """Declare the scopes a route needs. A route without a declaration does not start (TRU-5)."""
-    unknown = [scope for scope in scopes if scope not in ALL_SCOPES and scope not in {"admin", "delegate"}]
+    named = [name for needed in scopes for name in ((needed,) if isinstance(needed, str) else needed)]
+    unknown = [name for name in named if name not in ALL_SCOPES and name not in {"admin", "delegate"}]
     if unknown or not scopes:
         raise ValueError(f"A route must require scopes that exist, not {unknown or 'none'}; see `public`.")
 
@@ -80,7 +81,7 @@ def lists(*prefixes: str) -> Callable[[_Endpoint], _Endpoint]:
     return declare
 
 
-def scopes_of(endpoint: Any) -> Sequence[str] | None:
+def scopes_of(endpoint: Any) -> Sequence[Needed] | None:
     """Return what an endpoint declares: its scopes, nothing for a public one, None for one without a declaration."""
     return getattr(endpoint, "__landline_scopes__", None)
 

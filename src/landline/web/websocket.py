@@ -11,7 +11,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from landline.model.callers import Caller
 from landline.model.errors import Forbidden, Invalid, LandlineError
-from landline.web.caller import admit
+from landline.web.caller import Needed, admit
 from landline.web.door import Door
 from landline.web.problems import respond
 from landline.web.sse import SlowReader
@@ -81,7 +81,7 @@ class Socket:
 
 
 def socket_endpoint(
-    door: Door, scopes: Sequence[str], serve: Callable[[Socket], Awaitable[None]]
+    door: Door, scopes: Sequence[Needed], serve: Callable[[Socket], Awaitable[None]]
 ) -> Callable[[WebSocket], Awaitable[None]]:
     """Return the endpoint that admits, accepts and serves a socket, and closes it with a reason.
 

@@ -45,7 +45,7 @@ def answer(
     own = caller.owns(row.tenant, row.user)
     if not own and not are_open(asked, answers, status=row.run.status):
         raise missing("run", run_id)
-    verdicts = judge(asked, answers, status=row.run.status, user=caller.user, at=at)
+    verdicts = judge(asked, answers, status=row.run.status, caller=caller, own=own, at=at)
     return _settle(row, verdicts, by=caller.user, own=own, at=at, owner=owner)
 
 

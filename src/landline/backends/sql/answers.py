@@ -5,10 +5,19 @@ from dataclasses import dataclass
 from typing import cast
 
 from landline.model.callers import Caller
-from landline.model.errors import Conflict, Invalid
+from landline.model.errors import Conflict, Forbidden, Invalid
 from landline.model.runs import Answer, Outcome, Question, Status
 
-__all__ = ["EXPIRED_BY", "Asked", "Verdict", "are_open", "expire", "judge", "may_answer_for_others"]
+__all__ = [
+    "EXPIRED_BY",
+    "Asked",
+    "Verdict",
+    "are_open",
+    "check_may_answer",
+    "expire",
+    "judge",
+    "may_answer_for_others",
+]
 
 EXPIRED_BY = "expiry"
 """Who settled a question that nobody answered in time."""
@@ -46,12 +55,19 @@ def are_open(asked: Mapping[str, Asked], answers: Sequence[Answer], *, status: S
 
 
 def judge(
-    asked: Mapping[str, Asked], answers: Sequence[Answer], *, status: Status, user: str, at: str
+    asked: Mapping[str, Asked],
+    answers: Sequence[Answer],
+    *,
+    status: Status,
+    caller: Caller,
+    own: bool,
+    at: str,
 ) -> list[Verdict]:
-    """Return what `answers` do to the questions of a run in `status`, all of them or none.
+    """Return what `answers` of a caller, whose `own` run it is or not, do to the questions of a run in `status`: all or none.
 
     Raises:
         Conflict: The run does not wait, a question is not open, or the caller has voted.
+        Forbidden: The caller may not answer such a question.
         Invalid: A question is not of this run, or an answer does not fit it.
     """
     if status != "waiting":
@@ -68,8 +84,20 @@ def judge(
         expires_at = entry.question.expires_at
         if not entry.open or (expires_at is not None and expires_at <= at):
             raise Conflict(f"The question {answer.question_id} is not open any more.", code="question_closed")
-        verdicts.append(Verdict(answer=answer, outcome=_outcome(entry, answer, user)))
+        check_may_answer(caller, entry.question, own=own)
+        verdicts.append(Verdict(answer=answer, outcome=_outcome(entry, answer, caller.user)))
     return verdicts
+
+
+def check_may_answer(caller: Caller, question: Question, *, own: bool) -> None:
+    """What a human decides takes `approvals:answer`; what a client's own tool gave is input of whoever runs it."""
+    if question.client and not own:
+        raise Forbidden(
+            "The result of a client's tool comes from the caller whose run it is.", code="not_your_tool"
+        )
+    needed = "runs:write" if question.client else "approvals:answer"
+    if needed not in caller.scopes:
+        raise Forbidden(f"This needs the scope {needed}.", code="missing_scope")
 
 
 def _outcome(entry: Asked, answer: Answer, user: str) -> Outcome | None:

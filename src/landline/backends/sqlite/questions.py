@@ -52,10 +52,9 @@ def answer(
     asked, numbers = _asked(connection, run["n"])
     if not row["own"] and not are_open(asked, answers, status=run["status"]):
         raise missing("run", run_id)
-    verdicts = judge(asked, answers, status=run["status"], user=caller.user, at=at)
-    return _settle(
-        connection, run, asked, numbers, verdicts, by=caller.user, own=bool(row["own"]), at=at, owner=owner
-    )
+    own = bool(row["own"])
+    verdicts = judge(asked, answers, status=run["status"], caller=caller, own=own, at=at)
+    return _settle(connection, run, asked, numbers, verdicts, by=caller.user, own=own, at=at, owner=owner)
 
 
 def expire_all(connection: sqlite3.Connection, caller: Caller, *, at: str, owner: str) -> list[Answered]:

@@ -212,7 +212,6 @@ class Tasks:
             raise not_supported("The task has ended and takes no more messages; send one without taskId.")
         if run.status != "waiting":
             raise not_supported("The task is at work and takes messages only when it asks for input.")
-        check_scopes(caller, ("approvals:answer",))
         given = decode.answers(message, run.questions)
         done = await self.ports.runs.answer(caller, run.id, given)
         said = Said(task.view.seq, _as_sent(message, run.id, context_id))

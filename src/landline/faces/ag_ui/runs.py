@@ -292,8 +292,6 @@ class AgentRoutes:
             raise Busy(run.id, waits=True)
         if users and not (body.resume and all(entry.status == "cancelled" for entry in body.resume)):
             raise Invalid("Answer what the thread waits for first, then say more.", code="answer_first")
-        if body.resume:
-            check_scopes(caller, ("approvals:answer",))
         if users:  # the user moves on: what was asked is abandoned, with the run that asked it
             await self._runs.cancel(caller, run.id)
             rest = body.model_copy(update={"resume": None})

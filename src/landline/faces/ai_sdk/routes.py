@@ -151,7 +151,6 @@ class ChatRoutes:
         return stream(self._ports, caller, run_id, past=past, after=past.begins[-1] if past else 0)
 
     async def _reply(self, caller: Caller, chat_id: str, replied: Replied) -> Response:
-        check_scopes(caller, ["approvals:answer"])
         thread = await self._chats.find(caller, chat_id)
         run = None if thread is None else await self._chats.waiting(caller, thread.id)
         if run is None:
@@ -169,7 +168,6 @@ class ChatRoutes:
         past = await past_of(self._ports, caller, run.id)
         if question.question_id not in past.turns.words:
             raise busy
-        check_scopes(caller, ["approvals:answer"])
         if not said.text or any(not isinstance(part, str) for part in said.parts):
             raise Unsupported(
                 "The agent waits for an answer in words; a file is none.", code="answer_mismatch"

@@ -128,7 +128,7 @@ class RunRoutes:
         """Stop a run and keep the partial answer; a second cancel gives the same."""
         return encode.json_response(await self._runs.cancel(caller, run_id))
 
-    @requires("approvals:answer")
+    @requires(("approvals:answer", "runs:write"))
     async def answer(self, run_id: IdParam, body: AnswersBody, caller: CallerOf) -> Response:
         """Answer open questions; the run goes on when none is left."""
         done = await self._runs.answer(caller, run_id, decode.answers(body))

@@ -155,7 +155,7 @@ class NativeSocket:
             case Start():
                 return await self._start(op, tasks)
             case AnswerOp():
-                check_scopes(self._caller, ("approvals:answer",))
+                check_scopes(self._caller, (("approvals:answer", "runs:write"),))
                 answered = await self._ports.runs.answer(self._caller, op.run_id, decode.answers(op))
                 if answered.run is None:
                     return {"run_id": op.run_id, "questions": answered.questions}

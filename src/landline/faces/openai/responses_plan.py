@@ -25,7 +25,6 @@ from landline.model.runs import Answer, Question, Run
 from landline.ports.routing import AUTO
 from landline.ports.runs import StartRun
 from landline.ports.store import RunQuery
-from landline.web.caller import check_scopes
 from landline.web.face import FacePorts
 
 __all__ = ["Answers", "Begin", "Planner", "conversation_of"]
@@ -231,8 +230,6 @@ class Planner:
         missing = next((question for key, question in open_.items() if key not in found), None)
         if missing is not None:
             refuse("input", f"No tool output found for {_named(missing)}.", code="invalid_request")
-        if any(isinstance(entry, Approval) for entry in given):
-            check_scopes(caller, ("approvals:answer",))
         names = frozenset(q.tool for q in open_.values() if q.kind == "input" and q.tool is not None)
         return Answers(
             run=waiting,
@@ -251,7 +248,6 @@ class Planner:
         if len(open_) != 1 or open_[0].kind == "approval" or open_[0].tool is not None or not said:
             told = ", ".join(_named(question) for question in open_[:8])
             refuse("input", f"No tool output found for {told}.", code="invalid_request")
-        check_scopes(caller, ("approvals:answer",))
         return Answers(
             run=run,
             answers=[Answer(question_id=open_[0].question_id, value=said)],

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from landline.model.callers import ALL_SCOPES, SYSTEM, Caller
-from landline.model.errors import Conflict, Invalid, NotFound
+from landline.model.errors import Conflict, Forbidden, Invalid, NotFound
 from landline.model.events import QuestionAsked
 from landline.model.ids import new_id
 from landline.model.runs import Answer
@@ -167,6 +167,28 @@ class QuestionPromises:
         last = await answer(store, pen, yes, caller=APPROVERS[2])
         assert last.claim is not None
         assert [event.type for event in last.events] == ["question.answered", "run.resumed"]
+
+    @pytest.mark.contract("TRU-5")
+    async def test_a_human_decides_with_one_scope_and_a_client_s_tool_answers_with_another(
+        self, store: Store
+    ) -> None:
+        decided = ask("approval", key="one", tool="t", arguments={})
+        carried = ask("input", key="two", tool="look", arguments={}, client=True)
+        pen = await waiting_on(store, decided, carried)
+        runner = Caller(tenant=ALICE.tenant, user=ALICE.user, scopes=frozenset({"runs:write"}))
+        approver = Caller(tenant=ALICE.tenant, user=ALICE.user, scopes=frozenset({"approvals:answer"}))
+        for caller, given, code in (
+            (runner, to(decided, approve=True), "missing_scope"),
+            (approver, to(carried, value="seen"), "missing_scope"),
+            (APPROVERS[0], to(carried, value="forged"), "not_your_tool"),
+        ):
+            with pytest.raises(Forbidden) as refused:
+                await answer(store, pen, given, caller=caller)
+            assert refused.value.code == code
+        assert len((await store.get_run(ALICE, pen.claim.run.id)).questions) == 2
+        await answer(store, pen, to(decided, approve=True), caller=approver)
+        whole = await answer(store, pen, to(carried, value="seen"), caller=runner)
+        assert whole.run.status == "running"
 
     @pytest.mark.contract("RUN-8")
     async def test_one_denial_is_enough(self, store: Store) -> None:

@@ -50,13 +50,14 @@ async def admit(connection: HTTPConnection, authenticator: Authenticator, scopes
 
 def check_scopes(caller: Caller, scopes: Sequence[Needed]) -> None:
     """Raise Forbidden unless `caller` holds every one of `scopes`."""
-    missing: list[str] = []
-    for needed in scopes:
-        enough = (needed,) if isinstance(needed, str) else needed
-        if caller.scopes.isdisjoint(enough):
-            missing.append(" or ".join(enough))
+    missing = [needed for needed in scopes if caller.scopes.isdisjoint(_either(needed))]
     if missing:
-        raise Forbidden(f"This needs the scope {', '.join(missing)}.", code="missing_scope")
+        told = ", ".join(" or ".join(_either(needed)) for needed in missing)
+        raise Forbidden(f"This needs the scope {told}.", code="missing_scope")
+
+
+def _either(needed: Needed) -> tuple[str, ...]:
+    return (needed,) if isinstance(needed, str) else needed
 
 
 def credential_of(connection: HTTPConnection) -> str | None:

@@ -13,6 +13,8 @@ from starlette.responses import RedirectResponse
 
 from landline.app import plugins
 from landline.app.context import HostContext
+from landline.app.gates import gates_of
+from landline.app.identity import authenticator_of
 from landline.app.loading import Loaded, adopt
 from landline.app.mcp import bringing, unusable
 from landline.app.routing import routing
@@ -23,7 +25,6 @@ from landline.engine.core import Core
 from landline.engine.loop import SystemClock
 from landline.engine.registry import Registered, Registry, broken, describe
 from landline.engine.threads import EngineFiles
-from landline.gates.auth import KeyAuthenticator, OpenAuthenticator
 from landline.model.agents import LoadError
 from landline.model.errors import LandlineError
 from landline.model.version import VERSION
@@ -147,6 +148,7 @@ class Landline:
         core.driver.deadline_s = self.settings.deadline_s
         core.driver.idle_timeout_s = self.settings.idle_timeout_s
         core.driver.bring = self._brings
+        core.admission.gates = core.driver.gates = gates_of(self.settings, self.store, self.clock)
         return core
 
     @cached_property
@@ -196,11 +198,8 @@ class Landline:
         """Who tells who calls."""
         if self._given_authenticator is not None:
             return self._given_authenticator
-        if not self._open:
-            return KeyAuthenticator(self.store, self.clock)
-        # What was not asked for in so many words ends with the first key.
-        return OpenAuthenticator(
-            self.store, self.clock, until_a_key=self.settings.open is None and self._served
+        return authenticator_of(
+            self.settings, self.store, self.clock, open=bool(self._open), served=self._served
         )
 
     @cached_property

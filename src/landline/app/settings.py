@@ -26,6 +26,10 @@ from pydantic_settings import (
 )
 
 from landline.app import settings_sources as read
+from landline.app.settings_edge import EdgeSettings
+from landline.app.settings_guards import GuardSettings
+from landline.app.settings_identity import IdentitySettings
+from landline.app.settings_limits import LimitSettings
 from landline.app.settings_sources import ConfigError
 
 __all__ = ["ConfigError", "Settings", "load_settings"]
@@ -43,7 +47,7 @@ def _words(value: Any) -> Any:
 Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
-class Settings(BaseSettings):
+class Settings(IdentitySettings, LimitSettings, EdgeSettings, GuardSettings):
     """The settings of one server, fixed once they are loaded."""
 
     model_config = SettingsConfigDict(

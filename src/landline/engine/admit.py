@@ -1,7 +1,7 @@
 """Admission: the one place where a run is refused. Checks run in a fixed order, the first refusal raises (rule 7).
 
 Order: the server takes runs, the agent is the caller's to use and is loaded (or the router finds one), it can do what
-is asked, then the store accepts (ownership of the thread, idempotency, busy policy) in one transaction.
+is asked, the gates agree (limits, budgets, guards), then the store accepts (ownership of the thread, idempotency, busy policy) in one transaction.
 """
 
 from collections.abc import Callable, Sequence
@@ -17,6 +17,7 @@ from landline.model.messages import FilePart, ImagePart, OutputPart, Part, TextP
 from landline.model.times import iso
 from landline.ports.adapter import AgentSpec
 from landline.ports.clock import Clock
+from landline.ports.gates import Gate
 from landline.ports.routing import AUTO
 from landline.ports.runs import Files, HeldContext, StartRun
 from landline.ports.store import AcceptRun, NewMessage, NewThread, Store
@@ -36,6 +37,7 @@ class Admission:
         self.draining = False
         self.max_runs: int | None = None
         self.live_runs: Callable[[], int] = lambda: 0
+        self.gates: Sequence[Gate] = ()
 
     async def admit(self, caller: Caller, request: StartRun, *, beside: int = 0) -> AcceptRun:
         """Check `request` and return what the store shall accept; `beside` others are about to begin as well."""
@@ -52,6 +54,8 @@ class Admission:
         if request.carried is not None:
             check_carried(request.carried, info, on_thread=request.thread_id is not None)
         await self._check_input(caller, request)
+        for gate in self.gates:
+            request = await gate.admit(caller, request, info)
         return self._accept(request, agent, routed_to)
 
     def check_agent(self, name: str) -> None:

@@ -7,7 +7,7 @@ only a lost claim ends it silently, because then somebody else writes its log (R
 import asyncio
 import inspect
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -20,17 +20,18 @@ from landline.engine.line import RunLine, taken_of
 from landline.engine.log import Fenced, Log
 from landline.engine.loop import Bells, Tasks
 from landline.engine.registry import Registry
-from landline.engine.segment import Segment
+from landline.engine.segment import SAFE_TEXT, Ending, Segment
 from landline.engine.window import Window
 from landline.model.callers import SYSTEM
-from landline.model.errors import AgentFailed, ErrorInfo, LandlineError, NotFound, Unavailable
+from landline.model.errors import AgentFailed, ErrorInfo, NotFound, Unavailable
 from landline.model.events import RunResumed, RunStarted, Stamped
 from landline.model.messages import Part
 from landline.model.times import iso
 from landline.ports.adapter import Adapter, AgentSpec, BringsTools, Finished, Suspended, Turn
 from landline.ports.clock import Clock
+from landline.ports.gates import Gate, GatedRun
 from landline.ports.runs import Files, HeldContext
-from landline.ports.store import Appended, Claim, Store
+from landline.ports.store import Claim, Store
 
 __all__ = ["Driver", "release"]
 
@@ -44,14 +45,7 @@ STOP_S = 1.0
 
 PAGE = 1_000
 
-Ending = Callable[[], Awaitable[Appended]]
-
-_TIMED_OUT = {
-    "deadline": ErrorInfo(code="timed_out", message="The run took longer than its deadline."),
-    "idle": ErrorInfo(code="timed_out", message="The agent was silent for too long."),
-}
 _CONTEXT_LOST = "The run's context came with its first request and is gone; give the agent a `context=`."
-_SAFE_TEXT = "The agent failed. The log has the details under this run's id."
 
 
 async def release(context: Any) -> None:
@@ -86,6 +80,7 @@ class Driver:
         self._stranded: dict[str, Claim] = {}
         self.on_waiting: Callable[[], None] = lambda: None
         self.bring: BringsTools | None = None
+        self.gates: Sequence[Gate] = ()
         self.deadline_s: float | None = None
         self.idle_timeout_s: float | None = None
 
@@ -156,7 +151,14 @@ class Driver:
         except TimeoutError:
             # The agent does not let go (a thread that cannot be stopped): its run ends without it, and what it
             # still writes is refused by the log.
-            await self._close(segment, self._ending(segment))
+            await self._close(segment, segment.ending())
+
+    def _stop_with(self, segment: Segment, error: ErrorInfo) -> None:
+        """Stop a run that a gate ends; the agent's task is cancelled before it can do anything more."""
+        if segment.refused is None and segment.line is not None:
+            segment.refused, segment.line.stopping = error, True
+            run_id = segment.claim.run.id
+            self._tasks.spawn(self._stop(run_id, why="gate", by="gate"), name=f"gate {run_id}")
 
     async def _drive(self, segment: Segment) -> None:
         run_id = segment.claim.run.id
@@ -166,6 +168,8 @@ class Driver:
             logger.info("run %s is driven by somebody else or has ended", run_id)
         finally:
             self._forget(segment)
+            if segment.line is not None:
+                segment.line.close_gates()
             await self.drop_context(run_id)
             for _, context in segment.given.values():
                 await release(context)
@@ -187,33 +191,14 @@ class Driver:
             raise
         except asyncio.CancelledError as error:
             if segment.stop is None and not self._leaving:
-                return self._failing(segment, error)  # the agent's own: it awaited something it had cancelled
-            return self._ending(segment)
+                return segment.failing(error)  # the agent's own: it awaited something it had cancelled
+            return segment.ending()
         except BaseExceptionGroup as group:
             # An agent that asked inside a task group.
             asked = group.subgroup(Suspended) is not None
-            return (
-                segment.wait if asked else self._failing(segment, AgentFailed(_SAFE_TEXT, code="agent_error"))
-            )
+            return segment.wait if asked else segment.failing(AgentFailed(SAFE_TEXT, code="agent_error"))
         except BaseException as error:  # noqa: BLE001 - an agent is anybody's code: its error ends the run, never the server
-            return self._ending(segment) if segment.stop else self._failing(segment, error)
-
-    def _failing(self, segment: Segment, error: BaseException, *, keep: bool = True) -> Ending:
-        run_id = segment.claim.run.id
-        if isinstance(error, LandlineError):
-            logger.warning("run %s failed: %s", run_id, error.code, exc_info=error)
-            return partial(segment.fail, error.info, keep=keep)
-        logger.error("run %s: the agent raised", run_id, exc_info=error)
-        return partial(segment.fail, ErrorInfo(code="agent_error", message=_SAFE_TEXT), keep=keep)
-
-    def _ending(self, segment: Segment) -> Ending | None:
-        match segment.stop:
-            case "cancel":
-                return segment.cancel
-            case "deadline" | "idle":
-                return partial(segment.fail, _TIMED_OUT[segment.stop])
-            case _:
-                return None
+            return segment.ending() if segment.stop else segment.failing(error)
 
     async def _close(self, segment: Segment, ending: Ending | None) -> None:
         """End the segment once, whoever comes first, and return when it is ended."""
@@ -234,6 +219,8 @@ class Driver:
             logger.info("run %s is driven by somebody else or has ended", segment.claim.run.id)
         finally:
             self._forget(segment)
+            if segment.line is not None:
+                segment.line.close_gates()
 
     async def _settle(self, segment: Segment, ending: Ending) -> None:
         claim = segment.claim
@@ -242,7 +229,7 @@ class Driver:
         try:
             appended = await ending()
         except Exception as error:  # noqa: BLE001 - an answer that cannot be stored must still end its run
-            appended = await self._failing(segment, error, keep=False)()
+            appended = await segment.failing(error, keep=False)()
         if segment.rows:
             self._history.extend(segment.claim.run.thread_id, segment.claim.parent_id, segment.spoken())
         self._contexts |= segment.left
@@ -276,7 +263,7 @@ class Driver:
             self._stranded[claim.run.id] = claim
             segment.stop = "leave"
             raise asyncio.CancelledError from None
-        segment.line = line = await self._line(segment, adapter)
+        segment.line = line = await self._line(segment, adapter, spec)
         segment.begun.set()
         call_off = self._watch(segment, spec)
         try:
@@ -299,12 +286,12 @@ class Driver:
                 await close()
         if finished is None:
             raise AgentFailed("The agent ended without an answer.", code="no_answer")
-        return finished
+        return await line.finish(finished) if line.gates else finished
 
-    async def _line(self, segment: Segment, adapter: Adapter) -> RunLine:
+    async def _line(self, segment: Segment, adapter: Adapter, spec: AgentSpec) -> RunLine:
         """Say that the segment begins, load what earlier ones left, and return its line."""
-        claim, fold = segment.claim, segment.fold
-        if fold.attempt == 0:
+        claim, fold, again = segment.claim, segment.fold, segment.fold.attempt > 0
+        if not again:
             segment.run_log.started(iso(self._clock.now()))
             segment.run_log.add(RunStarted(agent=claim.run.agent, attempt=claim.run.attempt))
         elif claim.run.attempt > fold.attempt:
@@ -320,7 +307,12 @@ class Driver:
             answers = {
                 settled.key: settled for settled in await self._store.settled_questions(caller, run_id)
             }
+        gated = GatedRun(
+            run=claim.run, caller=caller, spec=spec, again=again, stop=partial(self._stop_with, segment)
+        )
+        gates = [line_gate for gate in self.gates if (line_gate := gate.on_line(gated)) is not None]
         return RunLine(
+            gates=gates,
             run_log=segment.run_log,
             records=records,
             answers=answers,

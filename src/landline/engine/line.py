@@ -25,8 +25,9 @@ from landline.model.ids import new_id
 from landline.model.messages import Part
 from landline.model.runs import Answer, Question
 from landline.model.times import iso
-from landline.ports.adapter import Ask, OutcomeUnknown, Suspended, ToolCall, ToolRaised
+from landline.ports.adapter import Ask, Finished, OutcomeUnknown, Suspended, ToolCall, ToolRaised
 from landline.ports.clock import Clock
+from landline.ports.gates import LineGate
 from landline.ports.runs import Files
 from landline.ports.store import NewQuestion, Settled, Store
 
@@ -44,6 +45,14 @@ def taken_of(records: Mapping[str, bytes]) -> set[str]:
     return {id_ for ids in places for id_ in msgspec.json.decode(ids, type=list[str])}
 
 
+async def _raise(error: Exception) -> None:
+    raise error
+
+
+def _as_said(error: Exception) -> tuple[str, str] | None:
+    return (error.code, error.message) if isinstance(error, ToolRaised) else None
+
+
 class RunLine:
     """One segment's line. `inherited` are the calls that were in flight when an earlier segment broke off."""
 
@@ -59,12 +68,14 @@ class RunLine:
         clock: Clock,
         tasks: Tasks,
         client_tools: frozenset[str] = frozenset(),
+        gates: Sequence[LineGate] = (),
     ) -> None:
         self.last_activity = clock.steady()
         self.stopping = False
         self.tools_running = 0
         self.open_questions: list[Question] = []
         self.unstoppable: set[str] = set()
+        self.gates = gates
         self._run_log, self._fold, self._clock = run_log, run_log.fold, clock
         self._records, self._client_tools = dict(records), client_tools
         self._answers = {key: agreed(settled) for key, settled in answers.items()}
@@ -82,13 +93,36 @@ class RunLine:
         """Append one event at once; the driver's way in."""
         self.last_activity = self._clock.steady()
         self._run_log.add(event)
+        for gate in self.gates:
+            gate.seen(event)
 
     async def emit(self, *events: Event) -> None:
         """Append `events`; waits only when the log is far behind."""
-        for event in events:
+        for event in await self._passing(events) if self.gates else events:
             self.add(event)
-        if self._run_log.behind:
+        if self._run_log.behind or self.stopping:
             await self._run_log.flushed()
+
+    async def _passing(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
+        for gate in self.gates:
+            events = tuple([passed for event in events for passed in await gate.passing(event)])
+        return events
+
+    async def finish(self, finished: Finished) -> Finished:
+        """Return the answer that the gates let through."""
+        for at, gate in enumerate(self.gates):
+            rest, finished = await gate.finishing(finished)
+            for later in self.gates[at + 1 :]:
+                rest = [passed for event in rest for passed in await later.passing(event)]
+            for event in rest:
+                self.add(event)
+        return finished
+
+    def close_gates(self) -> None:
+        """Tell the gates that the segment is over."""
+        gates, self.gates = self.gates, ()
+        for gate in gates:
+            gate.closed(self._fold.last_type)
 
     async def tool(
         self,
@@ -110,6 +144,12 @@ class RunLine:
                 await self._allow_again(call)
             self._inherited.discard(call.call_id)
         else:
+            for gate in self.gates:
+                try:
+                    await gate.before_tool(call)
+                except ToolRaised as refusal:
+                    run, failure = partial(_raise, refusal), _as_said
+                    break
             self.add(ToolCalled(call_id=call.call_id, name=call.name, arguments=call.arguments))
             await self._run_log.durable()
         return await self._run_tool(call, run, failure)

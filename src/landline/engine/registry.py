@@ -73,7 +73,8 @@ class Registry:
 
     @staticmethod
     def _may(caller: Caller, agent: Registered) -> bool:
-        return caller.system or set(agent.info.scopes) <= caller.scopes
+        allowed = caller.agents is None or agent.info.name in caller.agents
+        return caller.system or (allowed and caller.scopes.issuperset(agent.info.scopes))
 
 
 def describe(spec: AgentSpec, adapter: Adapter) -> Registered:

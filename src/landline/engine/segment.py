@@ -4,14 +4,16 @@ A segment ends in exactly one of: completed, failed, cancelled, waiting, or left
 """
 
 import asyncio
-from collections.abc import Sequence
+import logging
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from landline.engine.fold import Fold
 from landline.engine.line import RunLine
 from landline.engine.log import RunLog
-from landline.model.errors import ErrorInfo
+from landline.model.errors import ErrorInfo, LandlineError
 from landline.model.events import (
     Event,
     MessageCompleted,
@@ -29,12 +31,22 @@ from landline.ports.adapter import Finished
 from landline.ports.clock import Clock
 from landline.ports.store import AcceptRun, Appended, Claim, NewMessage, Settle
 
-__all__ = ["Segment"]
+__all__ = ["SAFE_TEXT", "Ending", "Segment"]
+
+logger = logging.getLogger(__name__)
+
+Ending = Callable[[], Awaitable[Appended]]
+
+SAFE_TEXT = "The agent failed. The log has the details under this run's id."
+_TIMED_OUT = {
+    "deadline": ErrorInfo(code="timed_out", message="The run took longer than its deadline."),
+    "idle": ErrorInfo(code="timed_out", message="The agent was silent for too long."),
+}
 
 
 @dataclass(slots=True)
 class Segment:
-    """A live segment. `stop` says why it is being stopped: cancel, deadline, idle, leave."""
+    """A live segment. `stop` says why it is being stopped: cancel, deadline, idle, gate (with `refused`), leave."""
 
     claim: Claim
     run_log: RunLog
@@ -47,6 +59,7 @@ class Segment:
     closing: bool = False
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
+    refused: ErrorInfo | None = None
     model: str | None = None
     rows: Sequence[NewMessage] = ()
     keys: dict[tuple[str, str], str] = field(default_factory=dict[tuple[str, str], str])
@@ -119,6 +132,27 @@ class Segment:
         assert self.line is not None
         ended = RunWaiting(questions=self.line.open_questions)
         return await self._settle(ended, Settle(status="waiting", at=self._now()))
+
+    def failing(self, error: BaseException, *, keep: bool = True) -> Ending:
+        """Return how the segment ends for an error, of which only what is safe to show is kept."""
+        run_id = self.claim.run.id
+        if isinstance(error, LandlineError):
+            logger.warning("run %s failed: %s", run_id, error.code, exc_info=error)
+            return partial(self.fail, error.info, keep=keep)
+        logger.error("run %s: the agent raised", run_id, exc_info=error)
+        return partial(self.fail, ErrorInfo(code="agent_error", message=SAFE_TEXT), keep=keep)
+
+    def ending(self) -> Ending | None:
+        """Return how a segment that was stopped ends; None leaves it for the next start."""
+        match self.stop:
+            case "cancel":
+                return self.cancel
+            case "deadline" | "idle":
+                return partial(self.fail, _TIMED_OUT[self.stop])
+            case "gate" if self.refused is not None:
+                return partial(self.fail, self.refused)
+            case _:
+                return None
 
     async def _settle(
         self,

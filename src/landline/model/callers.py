@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-__all__ = ["ALL_SCOPES", "LOCAL", "SYSTEM", "Caller"]
+__all__ = ["ALL_SCOPES", "KNOWN_SCOPES", "LOCAL", "SYSTEM", "Caller"]
 
 ALL_SCOPES = frozenset(
     {
@@ -16,20 +16,31 @@ ALL_SCOPES = frozenset(
         "files:write",
     }
 )
-"""The scopes a route may declare; `admin` and `delegate` join them when identity is complete."""
+"""What a caller may do with its own; a key that names no scopes has these."""
+
+KNOWN_SCOPES = ALL_SCOPES | {"admin", "delegate"}
+"""Every scope a route may declare. `admin` operates its tenant: keys, users, usage, audit. `delegate` may name the user it
+acts for (TRU-4). Neither is ever given without being named.
+"""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Caller:
     """An authenticated principal in a tenant.
 
-    Rows belong to one `tenant` and one `user`; what a caller may do at all is in `scopes`.
+    Rows belong to one `tenant` and one `user`; what a caller may do at all is in `scopes`. `agents` are the names of those it
+    may use, None for every one. `tier` is what limits and prices go by. `key_id` is the API key it came with, `credential`
+    whatever it came with, for whoever closes what stays open once that does not hold any more (TRU-1).
     """
 
     tenant: str
     user: str
     scopes: frozenset[str] = ALL_SCOPES
+    roles: frozenset[str] = frozenset()
+    agents: frozenset[str] | None = None
+    tier: str = "free"
     key_id: str | None = None
+    credential: str | None = None
     system: bool = False
 
     def owns(self, tenant: str, user: str) -> bool:

@@ -13,8 +13,8 @@ from starlette.requests import HTTPConnection, Request
 
 from landline.model.callers import Caller
 from landline.model.errors import Forbidden, Invalid, Unauthenticated, Unsupported
-from landline.ports.authenticator import Authenticator
 from landline.ports.runs import StartRun
+from landline.web.door import Door
 from landline.web.face import FacePorts
 
 __all__ = ["CallerOf", "Needed", "admit", "check_scopes", "credential_of", "with_context"]
@@ -29,7 +29,7 @@ _FORWARDED: Final = (b"forwarded", b"x-forwarded-", b"x-real-ip")
 _MAX_CREDENTIAL: Final = 8192
 
 
-async def admit(connection: HTTPConnection, authenticator: Authenticator, scopes: Sequence[Needed]) -> Caller:
+async def admit(connection: HTTPConnection, door: Door, scopes: Sequence[Needed]) -> Caller:
     """Return the caller of this request or socket, who holds every one of `scopes`.
 
     Raises:
@@ -37,6 +37,7 @@ async def admit(connection: HTTPConnection, authenticator: Authenticator, scopes
         Forbidden: The caller lacks a scope, or the server is open and the request came through a proxy.
         Invalid: Two different credentials, or one in the URL.
     """
+    authenticator = door.authenticator
     if authenticator.open:
         _refuse_forwarded(connection)
         credential = _any_credential(connection)

@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 
-from landline.model.callers import ALL_SCOPES
+from landline.model.callers import KNOWN_SCOPES
 from landline.model.errors import FieldError, Invalid
 from landline.web import strict_json
 from landline.web.caller import Needed, admit
@@ -45,7 +45,7 @@ _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 def requires(*scopes: Needed) -> Callable[[_Endpoint], _Endpoint]:
     """Declare the scopes a route needs. A route without a declaration does not start (TRU-5)."""
     named = [name for needed in scopes for name in ((needed,) if isinstance(needed, str) else needed)]
-    unknown = [name for name in named if name not in ALL_SCOPES and name not in {"admin", "delegate"}]
+    unknown = [name for name in named if name not in KNOWN_SCOPES]
     if unknown or not scopes:
         raise ValueError(f"A route must require scopes that exist, not {unknown or 'none'}; see `public`.")
 
@@ -144,7 +144,7 @@ class LandlineRoute(APIRoute):
             try:
                 _check_line(strict, door)
                 if scopes:
-                    await admit(strict, door.authenticator, scopes)
+                    await admit(strict, door, scopes)
                 if prefixes is not None:
                     _check_filters(strict, filters, prefixes)
                 _check_length(strict)

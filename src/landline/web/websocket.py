@@ -92,7 +92,7 @@ def socket_endpoint(
     async def endpoint(websocket: WebSocket) -> None:
         try:
             _check_origin(websocket, door)
-            caller = await admit(websocket, door.authenticator, scopes)
+            caller = await admit(websocket, door, scopes)
         except Exception as error:  # noqa: BLE001 - every refusal is told the same way
             await _deny(websocket, respond(error, websocket))
             return

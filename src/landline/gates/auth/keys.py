@@ -8,7 +8,7 @@ import hmac
 import secrets
 from collections.abc import Sequence
 
-from landline.model.callers import ALL_SCOPES, LOCAL, SYSTEM, Caller
+from landline.model.callers import ALL_SCOPES, KNOWN_SCOPES, LOCAL, SYSTEM, Caller
 from landline.model.errors import Invalid, Unauthenticated
 from landline.model.ids import new_id
 from landline.model.times import iso
@@ -45,9 +45,9 @@ def make_key(
     Raises:
         Invalid: An unknown scope, or an empty user or tenant.
     """
-    unknown = sorted(set(scopes or ()) - ALL_SCOPES)
+    unknown = sorted(set(scopes or ()) - KNOWN_SCOPES)
     if unknown:
-        known = ", ".join(sorted(ALL_SCOPES))
+        known = ", ".join(sorted(KNOWN_SCOPES))
         raise Invalid(f"There is no scope {unknown[0]!r}; there are: {known}.", code="unknown_scope")
     if not tenant.strip() or not user.strip():
         raise Invalid("A key belongs to a user in a tenant; neither may be empty.", code="key_owner_missing")

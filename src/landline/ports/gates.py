@@ -1,0 +1,77 @@
+"""What may say no to a run: limits, budgets and guards, asked by admission and by the line under the run (ADR 0007, 0012).
+
+A gate is asked in the order in which the composition root lists them. One that has nothing to say of a run costs nothing
+while it goes on: `on_line` returns None.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from landline.model.agents import AgentInfo
+from landline.model.callers import Caller
+from landline.model.errors import ErrorInfo
+from landline.model.events import Event
+from landline.model.runs import Run
+from landline.ports.adapter import AgentSpec, Finished, ToolCall
+from landline.ports.runs import StartRun
+
+__all__ = ["Gate", "GatedRun", "LineGate", "Stop"]
+
+Stop = Callable[[ErrorInfo], None]
+"""Ends the run as failed with this error, in a moment, whatever its agent does; a second call changes nothing."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class GatedRun:
+    """A segment about to begin, as gates see it. `again` tells that the run has had segments before."""
+
+    run: Run
+    caller: Caller
+    spec: AgentSpec
+    again: bool
+    stop: Stop
+
+
+class LineGate(Protocol):
+    """A gate for one segment: it stands between the agent and the log."""
+
+    async def passing(self, event: Event) -> Sequence[Event]:
+        """Return what goes to the log in the place of an event of the agent's: it, nothing yet, or others."""
+        ...
+
+    def seen(self, event: Event) -> None:
+        """Note an event that goes to the log, also one that did not come from the agent."""
+        ...
+
+    async def before_tool(self, call: ToolCall) -> None:
+        """Agree to a call before its intent is written. Raises ToolRaised to refuse it, which the agent is told."""
+        ...
+
+    async def finishing(self, finished: Finished) -> tuple[Sequence[Event], Finished]:
+        """Return what still goes to the log, and the answer in place of the agent's.
+
+        Raises:
+            LandlineError: The answer may not be given; the run fails with it.
+        """
+        ...
+
+    def closed(self, last: str | None) -> None:
+        """Let go: the segment is over; `last` is the type of the log's last event."""
+        ...
+
+
+class Gate(Protocol):
+    """One gate, for every run of the server."""
+
+    async def admit(self, caller: Caller, request: StartRun, agent: AgentInfo) -> StartRun:
+        """Return the request, changed where the gate may change it (a redacted input).
+
+        Raises:
+            LandlineError: The run is refused; nothing was written.
+        """
+        ...
+
+    def on_line(self, gated: GatedRun) -> LineGate | None:
+        """Return the gate for a segment that begins, or None to leave it alone."""
+        ...

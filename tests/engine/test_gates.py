@@ -108,6 +108,7 @@ async def test_what_the_agent_says_goes_through_every_gate_in_order(boot: Boot) 
 
 
 @pytest.mark.contract("TRU-9")
+async def test_a_gate_ends_a_run_and_the_agent_does_nothing_more(boot: Boot) -> None:
     class Once(Plain):
         def seen(self, event: Event) -> None:
             if isinstance(event, UsageReported) and self.gated is not None:
@@ -159,6 +160,9 @@ async def test_a_refused_tool_is_told_to_the_agent_and_never_runs(boot: Boot) ->
     run = await server.start()
     events = await server.ended(run.id)
     assert not ran
-    assert [event.type for event in events if event.type.startswith("tool.")] == ["tool.called", "tool.failed"]
+    assert [event.type for event in events if event.type.startswith("tool.")] == [
+        "tool.called",
+        "tool.failed",
+    ]
     assert b"tool_denied" in next(event.body for event in events if event.type == "tool.failed")
     assert (await server.get(run.id)).output == "This tool is not allowed here."

@@ -61,7 +61,6 @@ def talk(turn: Turn) -> AsyncIterator[Event | Finished]:
     return say("one ", "two")
 
 
-@pytest.mark.contract("TRU-8", "TRU-21")
 async def test_a_refusal_at_the_door_leaves_nothing_behind_and_an_input_may_be_changed(boot: Boot) -> None:
     class Refuses(Plain):
         async def admit(self, caller: Caller, request: StartRun, agent: AgentInfo) -> StartRun:
@@ -85,7 +84,6 @@ async def test_a_refusal_at_the_door_leaves_nothing_behind_and_an_input_may_be_c
     assert changes.noted[-1] == "closed run.completed"
 
 
-@pytest.mark.contract("TRU-21")
 async def test_what_the_agent_says_goes_through_every_gate_in_order(boot: Boot) -> None:
     class Shouts(Plain):
         async def passing(self, event: Event) -> Sequence[Event]:
@@ -107,7 +105,6 @@ async def test_what_the_agent_says_goes_through_every_gate_in_order(boot: Boot) 
     assert second.noted.count("message.completed") == 1
 
 
-@pytest.mark.contract("TRU-9")
 async def test_a_gate_ends_a_run_and_the_agent_does_nothing_more(boot: Boot) -> None:
     class Once(Plain):
         def seen(self, event: Event) -> None:

@@ -118,7 +118,7 @@ class WorkflowSocket:
 
     async def _replied(self, speech: Speech, question: Question) -> Answer:
         while True:
-            reply = await self._words(speech, empty=question.kind == "input")
+            reply = await self._words(speech, empty=True)
             answer = answer_of(question, reply)
             if answer is not None:
                 return answer

@@ -124,7 +124,7 @@ browser: $(BROWSER_READY) ## drive /simple and /docs in a real browser (needs a 
 	PYTHONPATH=$(BROWSER) $(BIN)/python -m pytest -n 0 -m browser tests/browser $(ARGS)
 
 .PHONY: clients
-clients: $(READY) ## drive every wire with its own Node client (needs node and npm; ARGS names wires)
+clients: $(READY) ## drive every wire with its own clients (needs node, npm and a Chromium; ARGS names wires)
 	$(BIN)/python -m tests.clients.run $(ARGS)
 
 .PHONY: slow

@@ -1,10 +1,10 @@
 """Run the wires' own clients against one real server of the fixture agents: `python -m tests.clients.run [name…]`.
 
 Each folder beside this file is one wire: a `package.json` with exact versions and a `run.mjs`, or a `requirements.txt`
-(and a `no-deps.txt` of packages whose own requirements fit nothing else) and a `run.py`. It finds the server in BASE_URL
-and exits with 0 when all held. Served are the fixture agents; those of its own `agents.py`, where there is one; or what
-the module does that its `package.json` names as `landline.server`. Packages are installed in `.venv/clients`, never in
-the tree.
+(and a `no-deps.txt` of packages whose own requirements fit nothing else, and a `package.json` of what a page of theirs
+wants) and a `run.py`. It finds the server in BASE_URL and exits with 0 when all held. Served are the fixture agents;
+those of its own `agents.py`, where there is one; or what the module does that its `package.json` names as
+`landline.server`. Packages are installed in `.venv/clients`, never in the tree.
 """
 
 import argparse
@@ -43,14 +43,14 @@ def installed(name: str) -> tuple[Path, list[str]]:
     for path in (HERE / name).iterdir():
         if path.is_file():
             shutil.copy(path, folder)
+    wanted = sorted([*folder.glob("*.txt"), *folder.glob("package.json")])
+    command, steps = ["node", "run.mjs"], list[list[str]]()
     if (folder / "package.json").exists():
-        wanted, command = [folder / "package.json"], ["node", "run.mjs"]
-        steps = [["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"]]
-    else:
+        steps.append(["npm", "install", "--no-package-lock", "--no-audit", "--no-fund", "--loglevel=error"])
+    if (folder / "requirements.txt").exists():
         python = str(folder / "venv" / "bin" / "python")
-        wanted, command = sorted(folder.glob("*.txt")), [python, "run.py"]
-        install = [python, "-m", "pip", "install", "--quiet"]
-        steps = [[sys.executable, "-m", "venv", "venv"], [*install, "-r", "requirements.txt"]]
+        command, install = [python, "run.py"], [python, "-m", "pip", "install", "--quiet"]
+        steps += [[sys.executable, "-m", "venv", "venv"], [*install, "-r", "requirements.txt"]]
         if (folder / "no-deps.txt").exists():
             steps.append([*install, "--no-deps", "-r", "no-deps.txt"])
     mark, text = folder / ".installed", "".join(path.read_text() for path in wanted)

@@ -1,60 +1,14 @@
-"""FastAgency's own FastAPIProvider and ConsoleUI drive agents of Landline at BASE_URL; exits with 0 when all held."""
+"""FastAgency's own provider drives agents of Landline at BASE_URL, with ConsoleUI and with MesopUI; exits with 0 when all held."""
 
-import builtins
-import os
-import sys
-from collections.abc import Iterator
-from importlib import import_module
-from types import SimpleNamespace
-from typing import Any
+from __future__ import annotations
 
-import websockets
-
-URL = os.environ["BASE_URL"]
-# Not here but in the environment of this client, which type checkers do not see.
-FastAPIProvider: Any = import_module("fastagency.adapters.fastapi").FastAPIProvider
-ConsoleUI: Any = import_module("fastagency.ui.console").ConsoleUI
-
-
-def drive(provider: Any, name: str, replies: list[str]) -> str:
-    """Run one workflow on the console, with `replies` typed in, and return all that the console showed."""
-    shown: list[str] = []
-    left: Iterator[str] = iter(replies)
-
-    def typed(prompt: str = "") -> str:
-        shown.append(prompt)
-        return next(left)
-
-    def keep(*what: Any, **_: Any) -> None:
-        shown.append(" ".join(map(str, what)))
-
-    builtins.input, before = typed, builtins.input
-    builtins.print, printed = keep, builtins.print
-    try:
-        ConsoleUI().start(app=SimpleNamespace(provider=provider), import_string="", name=name, params={})
-    except websockets.ConnectionClosedOK:
-        pass  # how a workflow ends on this wire, also on FastAgency's own adapter
-    finally:
-        builtins.input, builtins.print = before, printed
-    assert next(left, None) is None, "not every reply was asked for"
-    return "\n".join(shown)
+import console
+import page
 
 
 def main() -> None:
     """See the module."""
-    provider = FastAPIProvider(fastapi_url=URL)
-    assert "fixture_plain" in provider.names, provider.names
-    said = drive(provider, "fixture_plain", ["hello there"])
-    assert "You said: hello there" in said, said
-    assert "workflow_completed" in said, said
-    asked = drive(provider, "fixture_plain", ["please ask", "Ada"])
-    assert "Ada" in asked, asked
-    try:
-        drive(provider, "nobody", [])
-    except Exception:  # the provider cannot read the 404 and raises whatever its parser raises
-        print("3 passed, 0 failed")
-        return
-    sys.exit("a workflow that does not exist was begun")
+    print(f"{console.check() + page.check()} passed, 0 failed")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,5 @@
 """A2A's messages into the ports' own requests: pure functions."""
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar, cast
@@ -17,7 +15,7 @@ from landline.model.errors import FieldError, Invalid
 from landline.model.messages import TextPart
 from landline.model.runs import Answer, Question
 from landline.web.faults import faults_of
-from landline.web.upload import clean_name
+from landline.web.inline_files import Unreadable, from_base64
 
 __all__ = ["Upload", "answers", "input_modes", "inputs", "read"]
 
@@ -69,7 +67,7 @@ def inputs(message: Message, info: AgentInfo) -> list[TextPart | Upload]:
     """Return what a message says to an agent; data is given as JSON text.
 
     Raises:
-        Invalid: A part of a type the agent does not take, a file by address, or bytes that are no base64.
+        Invalid: A part of a type the agent does not take, a file by address, or bytes that are no base64, or none.
     """
     modes = input_modes(info)
     found: list[TextPart | Upload] = []
@@ -84,9 +82,7 @@ def inputs(message: Message, info: AgentInfo) -> list[TextPart | Upload]:
             case "raw":
                 if len(modes) == 2:
                     raise bad_content("The agent takes no files.")
-                found.append(
-                    Upload(name=clean_name(part.filename or ""), data=_bytes(part.raw or "", number))
-                )
+                found.append(Upload(name=part.filename or "", data=_bytes(part.raw or "", number)))
             case _:
                 raise bad_content("Files by address are not fetched; send the bytes as raw.")
     if not any(isinstance(part, Upload) or part.text for part in found):
@@ -159,11 +155,13 @@ def _fits(given: str, modes: Sequence[str]) -> bool:
 
 
 def _bytes(raw: str, number: int) -> bytes:
+    # The JSON of protocol buffers writes bytes in either alphabet of base64, with or without its padding.
     plain = raw.translate({ord("-"): "+", ord("_"): "/"})
     try:
-        return base64.b64decode(plain + "=" * (-len(plain) % 4), validate=True)
-    except (binascii.Error, ValueError):
-        raise _fault(["message", "parts", number, "raw"], "this is no base64") from None
+        return from_base64(plain, padded=False)
+    except Unreadable as error:
+        said = "it is empty" if error.fault == "empty" else "this is no base64"
+        raise _fault(["message", "parts", number, "raw"], said) from None
 
 
 def _fault(loc: list[str | int], message: str) -> Invalid:

@@ -28,7 +28,7 @@ from landline.model.callers import Caller
 from landline.model.errors import Invalid, NotFound
 from landline.model.events import FileAdded, Stamped
 from landline.model.ids import is_id, new_id
-from landline.model.messages import FilePart, ImagePart, Part, TextPart
+from landline.model.messages import Part, TextPart
 from landline.model.runs import TERMINAL, Run
 from landline.model.threads import Thread
 from landline.ports.documents import DocumentWrite
@@ -36,6 +36,7 @@ from landline.ports.runs import StartRun
 from landline.ports.store import RunQuery
 from landline.web.caller import check_scopes, with_context
 from landline.web.face import FacePorts
+from landline.web.inline_files import keep_file, part_of
 from landline.web.named_threads import find_thread, thread_named
 from landline.web.waiting import until_gone
 
@@ -197,10 +198,7 @@ class Tasks:
     async def _part(self, caller: Caller, given: "TextPart | decode.Upload") -> Part:
         if isinstance(given, TextPart):
             return given
-        check_scopes(caller, ("files:write",))
-        info, _ = await self.ports.files.upload(caller, given.name, _once(given.data))
-        kind = ImagePart if info.media_type.startswith("image/") else FilePart
-        return kind(file_id=info.id, name=info.name, media_type=info.media_type)
+        return part_of(await keep_file(self.ports.files, caller, given.name, given.data))
 
     async def _answer(self, caller: Caller, agent: str, message: Message) -> TaskRef:
         run = await self._run(caller, agent, message.task_id or "")
@@ -326,7 +324,3 @@ def _as_sent(message: Message, task_id: str, context_id: str) -> dict[str, Any]:
     ]
     ids = {"messageId": message.message_id, "taskId": task_id, "contextId": context_id}
     return {**ids, "role": "ROLE_USER", "parts": parts}
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data

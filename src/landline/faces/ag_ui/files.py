@@ -1,21 +1,24 @@
 """Images and documents that come inside a message: kept as the caller's files, and given to the agent by id (THR-9)."""
 
-import base64
-import binascii
-from collections.abc import AsyncIterator, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, Final, cast
 
 from landline.faces.ag_ui.wire import DataSource, FileSource, MediaPart, TextPart, UrlSource
 from landline.model.callers import Caller
 from landline.model.errors import Invalid, Unsupported
 from landline.model.files import FileInfo
-from landline.model.messages import FilePart, ImagePart, Part
+from landline.model.messages import FilePart, Part
 from landline.model.messages import TextPart as TextOfMessage
 from landline.ports.runs import Files
-from landline.web.caller import check_scopes
-from landline.web.upload import clean_name
+from landline.web.inline_files import Unreadable, from_base64, keep_file, part_of, read_data_url
 
 __all__ = ["check_media", "keep_parts"]
+
+_SAID: Final = {
+    "url": "A data URL must hold base64.",
+    "base64": "The bytes of a part are no base64.",
+    "empty": "A part has no bytes.",
+}
 
 
 def check_media(parts: Sequence[TextPart | MediaPart]) -> None:
@@ -23,7 +26,7 @@ def check_media(parts: Sequence[TextPart | MediaPart]) -> None:
 
     Raises:
         Unsupported: The bytes are somewhere else.
-        Invalid: They are no base64.
+        Invalid: They are no base64, or none.
     """
     for part in parts:
         if isinstance(part, MediaPart):
@@ -48,8 +51,7 @@ async def keep_parts(files: Files, caller: Caller, parts: Sequence[TextPart | Me
         if data is None:
             info = await files.info(caller, part.source.value)
         else:
-            check_scopes(caller, ("files:write",))
-            info, _ = await files.upload(caller, _name(part), _once(data))
+            info = await keep_file(files, caller, _name(part), data)
         kept.append(_part(part, info))
     return kept
 
@@ -59,7 +61,7 @@ def _part(part: MediaPart, info: FileInfo) -> Part:
         return FilePart(file_id=info.id, name=info.name, media_type=info.media_type)
     if not info.media_type.startswith("image/"):
         raise Invalid("A part is told to be an image, and its bytes are none.", code="not_an_image")
-    return ImagePart(file_id=info.id, name=info.name, media_type=info.media_type)
+    return part_of(info)
 
 
 def _bytes_of(part: MediaPart) -> bytes | None:
@@ -73,24 +75,19 @@ def _bytes_of(part: MediaPart) -> bytes | None:
             )
         case UrlSource(value=url) if not url.startswith("data:"):
             raise Unsupported("Files are not fetched from URLs; send their bytes.", code="url_unsupported")
-        case UrlSource(value=url):
-            head, comma, text = url.partition(",")
-            if not comma or not head.endswith(";base64"):
-                raise Invalid("A data URL must hold base64.", code="malformed_data")
-        case DataSource(value=text):
-            pass
-    try:
-        return base64.b64decode(text, validate=True)
-    except (binascii.Error, ValueError):
-        raise Invalid("The bytes of a part are no base64.", code="malformed_data") from None
+        case source:
+            try:
+                return (
+                    from_base64(source.value)
+                    if isinstance(source, DataSource)
+                    else read_data_url(source.value).data
+                )
+            except Unreadable as error:
+                raise Invalid(_SAID[error.fault], code="malformed_data") from None
 
 
 def _name(part: MediaPart) -> str:
     metadata: object = part.metadata
     given = cast("dict[str, Any]", metadata) if isinstance(metadata, dict) else {}
     name = given.get("filename") or given.get("name")
-    return clean_name(name) if isinstance(name, str) else part.type
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data
+    return name if isinstance(name, str) else part.type

@@ -4,12 +4,9 @@ Of all the messages a client sends, one counts: the new input of the user, or th
 answered what the agent asked. The rest is history, which the server has itself (TRU-19).
 """
 
-import base64
-import binascii
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
-from urllib.parse import unquote_to_bytes
 
 from landline.faces.ai_sdk.wire import MAX_INPUT_CHARS, MAX_PARTS, ChatBody, UIMessageBody
 from landline.model.carried import Carried, ClientTool
@@ -17,11 +14,17 @@ from landline.model.errors import Conflict, FieldError, Invalid
 from landline.model.ids import fingerprint
 from landline.model.runs import Answer, Question
 from landline.ports.store import IdempotencyKey
+from landline.web.inline_files import Unreadable, read_data_url
 from landline.web.strict_json import canonical
 
 __all__ = ["Again", "Given", "GivenFile", "Replied", "Said", "answers", "carried", "repeat_key", "turn"]
 
 _GIVEN: Final = frozenset({"text", "file"})
+_UNREADABLE: Final = {
+    "url": "this is no data URL",
+    "base64": "the data URL is not base64",
+    "empty": "the file is empty",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,15 +198,11 @@ def _given(part: Mapping[str, Any], index: int) -> Given:
 
 
 def _bytes_of(url: str, where: str) -> bytes:
-    """Return what a data URL holds (RFC 2397)."""
-    head, comma, data = url[5:].partition(",")
-    if not comma:
-        _refuse(where, "this is no data URL")
+    """Return what a data URL holds, of any form: the SDK hands on what an app built, as a browser would read it."""
     try:
-        raw = unquote_to_bytes(data)
-        return base64.b64decode(raw, validate=True) if head.lower().endswith(";base64") else raw
-    except (binascii.Error, ValueError):
-        _refuse(where, "the data URL is not base64")
+        return read_data_url(url, any_form=True).data
+    except Unreadable as error:
+        _refuse(where, _UNREADABLE[error.fault])
 
 
 def _replied(message: UIMessageBody) -> Replied:

@@ -1,6 +1,6 @@
 """The AI SDK face as a router: a chat's turns at `/ai/{agent}`, its stream to resume, and the way to stop it."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -17,13 +17,14 @@ from landline.faces.ai_sdk.turn import asks_again, past_of, stream
 from landline.faces.ai_sdk.wire import ChatBody
 from landline.model.callers import Caller
 from landline.model.errors import Busy, Conflict, Invalid, NotFound, Unsupported
-from landline.model.messages import FilePart, ImagePart, Part, TextPart
+from landline.model.messages import Part, TextPart
 from landline.model.runs import Answer
 from landline.model.threads import Thread
 from landline.ports.runs import StartRun
 from landline.ports.store import IdempotencyKey
 from landline.web.caller import CallerOf, check_scopes, with_context
 from landline.web.face import FacePorts
+from landline.web.inline_files import keep_file, part_of
 from landline.web.route import Entry, LandlineRoute, add_routes, assert_declared, requires, takes_uploads
 
 __all__ = ["face"]
@@ -198,10 +199,7 @@ class ChatRoutes:
             if isinstance(part, str):
                 found.append(TextPart(text=part))
                 continue
-            check_scopes(caller, ["files:write"])
-            info, _ = await self._ports.files.upload(caller, part.name, _once(part.data))
-            kind = ImagePart if info.media_type.startswith("image/") else FilePart
-            found.append(kind(file_id=info.id, name=info.name, media_type=info.media_type))
+            found.append(part_of(await keep_file(self._ports.files, caller, part.name, part.data)))
         return found
 
     def routes(self) -> list[Entry]:
@@ -227,7 +225,3 @@ class ChatRoutes:
             Entry(method="POST", path=f"{one}/stop", endpoint=self.stop, name="ai_sdk_stop", status=204,
                   summary="Stop a chat's active run", docs={"responses": idle}),
         ]  # fmt: skip
-
-
-async def _once(data: bytes) -> AsyncIterator[bytes]:
-    yield data

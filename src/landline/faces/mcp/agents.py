@@ -5,7 +5,6 @@ cancels the run, as its protocol says. A connection that merely breaks on the ol
 """
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any, Final, cast
 
 from mcp.shared.exceptions import MCPError
@@ -33,6 +32,7 @@ from landline.model.runs import Answer, Question, Run
 from landline.ports.runs import StartRun
 from landline.web.caller import check_scopes, with_context
 from landline.web.face import FacePorts
+from landline.web.inline_files import keep_file, part_of
 
 __all__ = ["SCOPES", "AgentTools"]
 
@@ -73,23 +73,16 @@ class AgentTools:
             raise Invalid("The arguments do not fit: message is missing.", code="invalid_request")
         parts: list[Part] = [TextPart(text=decode.message_text(message))]
         if given.files:
-            check_scopes(call.caller, ["files:write"])
             parts += [await self._upload(call.caller, info, file) for file in given.files]
         wanted = StartRun(input=parts, thread_id=given.thread_id, agent=info.name)
         wanted = await with_context(self._ports, call.caller, call.request, wanted)
         return (await self._ports.runs.start(call.caller, wanted)).run
 
     async def _upload(self, caller: Caller, info: AgentInfo, given: Any) -> Part:
-        data = decode.file_bytes(given)
-
-        async def chunks() -> AsyncIterator[bytes]:
-            yield data
-
-        found, _ = await self._ports.files.upload(caller, given.name, chunks())
-        part = decode.file_part(found.id, found.media_type)
+        found = await keep_file(self._ports.files, caller, given.name, decode.file_bytes(given))
         if ("images" if found.media_type.startswith("image/") else "files") not in info.capabilities:
             raise Unsupported(f"This agent takes no {found.media_type}.")
-        return part
+        return part_of(found)
 
     async def _resumed(self, call: Call, info: AgentInfo) -> tuple[Run, int]:
         """Return the run that a client comes back to, its answers given, and up to where it was told its progress."""

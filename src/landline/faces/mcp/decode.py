@@ -1,7 +1,5 @@
 """What a client sends, as the ports' own requests: pure functions."""
 
-import base64
-import binascii
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
@@ -11,15 +9,14 @@ from mcp_types import ElicitResult
 from landline.faces.mcp.forms import Filled, Unfit, answer_of, keys_of
 from landline.faces.mcp.wire import GivenAnswer, GivenFile
 from landline.model.errors import Invalid
-from landline.model.messages import FilePart, ImagePart, Part
 from landline.model.runs import Answer, Question
+from landline.web.inline_files import Unreadable, from_base64
 from landline.web.strict_json import canonical
 
 __all__ = [
     "answers",
     "dismissed",
     "file_bytes",
-    "file_part",
     "message_text",
     "read_state",
     "responses",
@@ -37,14 +34,10 @@ def message_text(message: Any) -> str:
 def file_bytes(given: GivenFile) -> bytes:
     """Return a file's bytes. Raises Invalid."""
     try:
-        return base64.b64decode(given.data, validate=True)
-    except (binascii.Error, ValueError):
-        raise Invalid("A file's data must be base64.", code="invalid_request") from None
-
-
-def file_part(file_id: str, media_type: str) -> Part:
-    """Return an uploaded file as a part of the input."""
-    return ImagePart(file_id=file_id) if media_type.startswith("image/") else FilePart(file_id=file_id)
+        return from_base64(given.data)
+    except Unreadable as error:
+        said = "A file is empty." if error.fault == "empty" else "A file's data must be base64."
+        raise Invalid(said, code="invalid_request") from None
 
 
 def state_of(run_id: str, seq: int) -> str:

@@ -3,10 +3,6 @@
 Both wires carry them the same way: as data URLs, as plain base64, or as the id of a file that was uploaded before.
 """
 
-import base64
-import binascii
-import re
-from collections.abc import AsyncIterator
 from typing import Final
 
 from landline.faces.openai.faults import Loc, fault
@@ -15,7 +11,7 @@ from landline.model.ids import fingerprint
 from landline.model.messages import FilePart, ImagePart
 from landline.ports.runs import Files
 from landline.ports.store import IdempotencyKey
-from landline.web.caller import check_scopes
+from landline.web.inline_files import Unreadable, from_base64, keep_file, read_data_url
 from landline.web.upload import clean_name
 
 __all__ = ["MAX_FILES", "Inputs"]
@@ -23,24 +19,30 @@ __all__ = ["MAX_FILES", "Inputs"]
 MAX_FILES: Final = 64
 """Images and files of one request, those of its history included."""
 
-_DATA_URL: Final = re.compile(r"data:([\w.+-]+/[\w.+-]+)?((?:;[\w-]+=[^;,]*)*)(;base64)?,", re.ASCII)
-_HEAD_CHARS: Final = 512
+_SCHEME_CHARS: Final = 512
+"""How far into what was given a URL's scheme is looked for; base64 has no `:`."""
+
 _MAX_ID: Final = 64
 _MAX_NAME: Final = 255
-_PIECE: Final = 64 * 1024
+_SAID: Final = {
+    "url": (
+        "it must be a data URL, as data:image/png;base64,…: this server fetches nothing",
+        "unsupported_url",
+    ),
+    "base64": ("its data must be base64", "invalid_base64"),
+    "empty": ("it is empty", "invalid_request"),
+}
 
 
 class Inputs:
     """Keeps the images and files of one request, and returns them as parts.
 
     These wires send the same history again and again, so what has the same bytes and name is one file of its caller's.
-    `data_chars` is how much of the request's body was such data.
     """
 
     def __init__(self, files: Files, caller: Caller) -> None:
         self._files, self._caller = files, caller
         self._seen = 0
-        self.data_chars = 0
 
     async def image(self, *, at: Loc, url: str | None = None, file_id: str | None = None) -> ImagePart:
         """Return an image that is a data URL or, by `file_id`, a file of the caller's.
@@ -86,37 +88,23 @@ class Inputs:
         return (await self._files.info(self._caller, file_id)).id
 
     async def _kept(self, data: bytes, name: str) -> tuple[str, str]:
-        check_scopes(self._caller, ("files:write",))
         key = fingerprint(name.encode() + b"\0" + data)
         once = IdempotencyKey(key=key, route="openai inputs", body_hash=key)
-        info, _ = await self._files.upload(self._caller, name, _pieces(data), idempotency=once)
+        info = await keep_file(self._files, self._caller, name, data, idempotency=once)
         return info.id, info.media_type
 
     def _decoded(self, given: str, *, at: Loc, only_url: bool) -> tuple[bytes, str | None]:
         self._count(at)
-        # Only the head is looked at: the data may have millions of characters.
-        found = _DATA_URL.match(given[:_HEAD_CHARS])
-        if found is None and (only_url or "://" in given[:_HEAD_CHARS] or given.startswith("data:")):
-            said = "it must be a data URL, as data:image/png;base64,…: this server fetches nothing"
-            raise fault(at, said, code="unsupported_url")
-        if found is not None and found[3] is None:
-            raise fault(at, "the data of a data URL must be base64", code="invalid_base64")
-        text = given[found.end() :] if found else given
-        self.data_chars += len(text)
         try:
-            data = base64.b64decode(text + "=" * (-len(text) % 4), validate=True)
-        except (binascii.Error, ValueError):
-            raise fault(at, "this is no base64", code="invalid_base64") from None
-        if not data:
-            raise fault(at, "it is empty")
-        return data, found[1] if found else None
+            if only_url or given.startswith("data:") or "://" in given[:_SCHEME_CHARS]:
+                found = read_data_url(given, padded=False)
+                return found.data, found.claimed
+            return from_base64(given, padded=False), None
+        except Unreadable as error:
+            said, code = _SAID[error.fault]
+            raise fault(at, said, code=code) from None
 
     def _count(self, at: Loc) -> None:
         self._seen += 1
         if self._seen > MAX_FILES:
             raise fault(at, f"a request may carry {MAX_FILES} images and files")
-
-
-async def _pieces(data: bytes) -> AsyncIterator[bytes]:
-    for start in range(0, len(data), _PIECE):
-        yield data[start : start + _PIECE]

@@ -9,51 +9,26 @@ from landline.faces.ai_sdk.encode import Encoder
 from landline.faces.ai_sdk.past import Past
 from landline.model.events import (
     Event,
-    MessageCompleted,
     MessageRetracted,
     MessageStarted,
     QuestionAnswered,
     QuestionAsked,
-    ReasoningDelta,
     RunCancelled,
-    RunCompleted,
-    RunCreated,
     RunResumed,
-    RunStarted,
     RunWaiting,
     Stamped,
     TextDelta,
     ToolCalled,
     ToolCompleted,
-    stamp,
 )
-from landline.model.messages import TextPart
-from landline.model.runs import Question, Usage
+from landline.model.runs import Question
 from landline.testing.faces.ai_sdk import Chunk, Message, check_stream, read_frames
-
-USAGE = Usage(input_tokens=3, output_tokens=4, total_tokens=7)
-BEGUN: list[Event] = [
-    RunCreated(status="running", message_id="u", input=[TextPart(text="hi")]),
-    RunStarted(agent="notes", attempt=1),
-]
+from tests.faces import logs
+from tests.faces.logs import BEGUN, completed, said
 
 
 def log(*events: Event, begun: bool = True) -> list[Stamped]:
-    told = [*BEGUN, *events] if begun else events
-    return [stamp(event, seq=seq, run_id="r", thread_id="t", at="now") for seq, event in enumerate(told, 1)]
-
-
-def said(message_id: str, *deltas: str, thought: str = "") -> list[Event]:
-    return [
-        MessageStarted(message_id=message_id, role="assistant"),
-        *([ReasoningDelta(message_id=message_id, delta=thought)] if thought else []),
-        *(TextDelta(message_id=message_id, delta=delta) for delta in deltas),
-        MessageCompleted(message_id=message_id, text="".join(deltas)),
-    ]
-
-
-def completed(output: Any = "x", message_id: str | None = "m") -> RunCompleted:
-    return RunCompleted(output=output, message_id=message_id, usage=USAGE)
+    return logs.log(*(BEGUN if begun else []), *events)
 
 
 def past_of(events: Iterable[Stamped]) -> Past:

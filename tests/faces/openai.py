@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any, cast
 
 import httpx
@@ -10,25 +11,21 @@ from fastapi import FastAPI
 
 from landline.faces.openai import face
 from landline.model.agents import AgentInfo
-from landline.model.events import Event, QuestionAsked, RunWaiting, Stamped, stamp
+from landline.model.events import Event, QuestionAsked, RunWaiting
 from landline.model.ids import new_id
 from landline.model.runs import Question
 from landline.web import problems
 from landline.web.face import FacePorts
 from landline.web.guard import Guard
 from landline.web.route import assert_declared
-from tests.faces.fakes import AT, World, native_ports
+from tests.faces import logs
+from tests.faces.fakes import World, native_ports
 
 RUN, THREAD = "0193a6f2-7c1e-7d42-9a53-0c6f2a7e4b10", "0193a6f2-7c1e-7d42-9a53-0c6f2a7e4b11"
 CHAT = "/v1/chat/completions"
 
 
-def log(*events: Event, run_id: str = RUN, first: int = 1) -> list[Stamped]:
-    """Return events in their places."""
-    return [
-        stamp(event, seq=seq, run_id=run_id, thread_id=THREAD, at=AT)
-        for seq, event in enumerate(events, start=first)
-    ]
+log = partial(logs.log, run_id=RUN, thread_id=THREAD)
 
 
 def asked(**given: Any) -> tuple[QuestionAsked, Question]:

@@ -25,43 +25,29 @@ from landline.model.events import (
     QuestionAsked,
     ReasoningDelta,
     RunCancelled,
-    RunCompleted,
     RunCreated,
     RunFailed,
     RunResumed,
-    RunStarted,
     RunWaiting,
     SourceAdded,
     Stamped,
-    TextDelta,
     ToolCalled,
     ToolCompleted,
     ToolFailed,
     ToolProgress,
     UsageReported,
-    stamp,
 )
 from landline.model.messages import FilePart, TextPart
-from landline.model.runs import Question, Usage
+from landline.model.runs import Question
 from landline.testing.faces.a2a import A2AError, check_a2a_stream, check_a2a_task
+from tests.faces import logs
+from tests.faces.fakes import AT
+from tests.faces.logs import BEGUN, completed, said
 
-AT = "2026-11-21T08:00:00.000Z"
-CREATED = RunCreated(status="running", message_id="u", input=[TextPart(text="Hi")])
-STARTED = RunStarted(agent="notes", attempt=1)
 APPROVE = Question(
     question_id="q", kind="approval", prompt="Allow it?", tool="erase", arguments={"name": "x"}
 )
 CHOOSE = Question(question_id="c", kind="choice", prompt="Which?", choices=["a", "b"])
-
-
-def said(id_: str, *deltas: str, end: bool = True) -> list[Event]:
-    events: list[Event] = [MessageStarted(message_id=id_, role="assistant")]
-    events += [TextDelta(message_id=id_, delta=delta) for delta in deltas]
-    return [*events, MessageCompleted(message_id=id_, text="".join(deltas))] if end else events
-
-
-def done(output: Any = None, message_id: str | None = None) -> Event:
-    return RunCompleted(output=output, message_id=message_id, usage=Usage())
 
 
 def asked(*questions: Question) -> list[Event]:
@@ -72,7 +58,7 @@ def asked(*questions: Question) -> list[Event]:
 
 
 LOGS: dict[str, list[Event]] = {
-    "text": [*said("m", "Hel", "", "lo"), done("Hello", "m")],
+    "text": [*said("m", "Hel", "", "lo"), completed("Hello", "m")],
     "several messages": [
         *said("m", "One "),
         ToolCalled(call_id="t", name="look", arguments={}),
@@ -88,17 +74,17 @@ LOGS: dict[str, list[Event]] = {
         GuardTripped(guard="g", stage="output", action="warn"),
         Custom(name="progress", data={}),
         InputReceived(message_id="i", input=[TextPart(text="more")]),
-        done("two three", "n"),
+        completed("two three", "n"),
     ],
-    "no message": [done("said at the end", None)],
+    "no message": [completed("said at the end", None)],
     "structured": [
         MessageStarted(message_id="m", role="assistant"),
         OutputPartial(message_id="m", output={"city": "Par"}),
         OutputPartial(message_id="m", output={"city": "Paris"}),
         MessageCompleted(message_id="m", text=""),
-        done({"city": "Paris", "sights": [1.5, None]}, "m"),
+        completed({"city": "Paris", "sights": [1.5, None]}, "m"),
     ],
-    "structured at once": [done([1, 2], None)],
+    "structured at once": [completed([1, 2], None)],
     "file and source": [
         *said("m", "See. ", end=False),
         FileAdded(message_id="m", file_id="f", name="list.txt", media_type="text/plain"),
@@ -107,20 +93,20 @@ LOGS: dict[str, list[Event]] = {
         SourceAdded(message_id="m", title="out.txt", url="data:text/plain;base64,aGk="),
         SourceAdded(message_id="", title="odd", url="https://[broken"),
         MessageCompleted(message_id="m", text="See. "),
-        done("See. ", "m"),
+        completed("See. ", "m"),
     ],
     "retracted": [
         *said("m", "wrong ", "words", end=False),
         SourceAdded(message_id="m", title="s", url="https://example.com/a"),
         MessageRetracted(message_id="m", reason="rewritten"),
         *said("n", "right"),
-        done("right", "n"),
+        completed("right", "n"),
     ],
     "lost worker": [
         *said("m", "Hel", end=False),
         RunResumed(attempt=2, reason="recovered", drop_message_id="m"),
         *said("n", "Hello"),
-        done("Hello", "n"),
+        completed("Hello", "n"),
     ],
     "question": [
         *said("m", "Let me see. "),
@@ -128,14 +114,14 @@ LOGS: dict[str, list[Event]] = {
         QuestionAnswered(question_id="q", by="local", outcome="approved"),
         RunResumed(attempt=1, reason="answered"),
         *said("n", "Erased."),
-        done("Erased.", "n"),
+        completed("Erased.", "n"),
     ],
     "two questions": [
         *asked(APPROVE, CHOOSE),
         QuestionAnswered(question_id="q", by="local", outcome="denied"),
         QuestionAnswered(question_id="c", by="local", outcome="answered"),
         RunResumed(attempt=1, reason="answered"),
-        done("", None),
+        completed("", None),
     ],
     "failed": [
         *said("m", "Hel", end=False),
@@ -148,10 +134,7 @@ LOGS: dict[str, list[Event]] = {
 
 
 def log(events: Sequence[Event]) -> list[Stamped]:
-    whole = [CREATED, STARTED, *events]
-    return [
-        stamp(event, seq=number, run_id="r", thread_id="t", at=AT) for number, event in enumerate(whole, 1)
-    ]
+    return logs.log(*BEGUN, *events)
 
 
 def view(*said: Said) -> TaskView:
@@ -220,7 +203,7 @@ def test_state_at_any_event_and_the_updates_after_it_add_up_to_the_task(name: st
 
 def test_a_text_on_the_wire() -> None:
     ids = {"taskId": "r", "contextId": "c"}
-    history = [{"messageId": "mine", **ids, "role": "ROLE_USER", "parts": [{"text": "Hi"}]}]
+    history = [{"messageId": "mine", **ids, "role": "ROLE_USER", "parts": [{"text": "hi"}]}]
 
     def piece(text: str, *, append: bool, last: bool) -> Frame:
         artifact = {"artifactId": "m", "parts": [{"text": text}]}
@@ -317,7 +300,7 @@ def test_files_and_sources_are_parts() -> None:
     asked_with = RunCreated(
         status="running", message_id="u", input=[FilePart(file_id="f", name="a.txt", media_type="text/plain")]
     )
-    seen.take(stamp(asked_with, seq=1, run_id="r", thread_id="t", at=AT))
+    fold(logs.log(asked_with), seen)
     assert seen.task()["history"][-1]["parts"] == [
         {"data": {"fileId": "f"}, "filename": "a.txt", "mediaType": "text/plain"}
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import pytest
@@ -27,7 +28,6 @@ from landline.model.events import (
     ReasoningDelta,
     RunCancelled,
     RunCompleted,
-    RunCreated,
     RunFailed,
     RunResumed,
     RunStarted,
@@ -40,35 +40,20 @@ from landline.model.events import (
     ToolFailed,
     ToolProgress,
     UsageReported,
-    stamp,
 )
 from landline.model.messages import TextPart
 from landline.model.runs import Question, Usage
 from landline.testing.faces.ag_ui import AgUiRun, read_ag_ui
+from tests.faces import logs
 from tests.faces.ag_ui_judges import judged
+from tests.faces.fakes import AT
+from tests.faces.logs import BEGUN, completed, said
 
-AT = "2026-11-21T08:00:00.000Z"
 SEGMENT = Segment(thread="t", run="r", log="run-1")
-BEGIN: list[Event] = [
-    RunCreated(status="running", message_id="u1", input=[TextPart(text="hi")]),
-    RunStarted(agent="a", attempt=1),
-]
-END = RunCompleted(output="ok", message_id="m1", usage=Usage())
+END = completed("ok", "m1")
 
 
-def log(*events: Event) -> list[Stamped]:
-    return [
-        stamp(event, seq=seq, run_id="run-1", thread_id="thread-1", at=AT)
-        for seq, event in enumerate(events, 1)
-    ]
-
-
-def message(id_: str, *deltas: str) -> list[Event]:
-    return [
-        MessageStarted(message_id=id_, role="assistant"),
-        *(TextDelta(message_id=id_, delta=delta) for delta in deltas),
-        MessageCompleted(message_id=id_, text="".join(deltas)),
-    ]
+log = partial(logs.log, run_id="run-1", thread_id="thread-1")
 
 
 def told(events: Sequence[Event], segment: Segment = SEGMENT, past: Past | None = None) -> str:
@@ -91,7 +76,7 @@ def kinds(body: str) -> list[str]:
 
 @pytest.mark.contract("FACE-8", "FACE-17")
 def test_a_run_is_told_from_its_start_to_its_end() -> None:
-    body = told([*BEGIN, *message("m1", "Hel", "lo"), END])
+    body = told([*BEGUN, *said("m1", "Hel", "lo"), END])
     assert [(frame.id, frame.event) for frame in read_ag_ui(body)] == [
         ("1.0", {"type": "RUN_STARTED", "timestamp": 1795248000000, "threadId": "t", "runId": "r",
                  "protocolVersion": "1.0",
@@ -109,7 +94,7 @@ def test_a_run_is_told_from_its_start_to_its_end() -> None:
 @pytest.mark.contract("FACE-8", "FACE-17")
 def test_reasoning_comes_before_and_between_texts_each_span_of_its_own() -> None:
     run = run_of(
-        *BEGIN,
+        *BEGUN,
         MessageStarted(message_id="m1", role="assistant"),
         ReasoningDelta(message_id="m1", delta="a"),
         ReasoningDelta(message_id="m1", delta="b"),
@@ -128,20 +113,20 @@ def test_reasoning_comes_before_and_between_texts_each_span_of_its_own() -> None
 def test_a_message_without_text_is_not_told_and_one_told_whole_is() -> None:
     silent = [MessageStarted(message_id="m1", role="assistant"), MessageCompleted(message_id="m1", text="")]
     whole = [MessageStarted(message_id="m2", role="assistant"), MessageCompleted(message_id="m2", text="all")]
-    assert run_of(*BEGIN, *silent, *whole, END).text == {"m2": "all"}
+    assert run_of(*BEGUN, *silent, *whole, END).text == {"m2": "all"}
 
 
 @pytest.mark.contract("FACE-8", "FACE-17")
 def test_tools_in_parallel_their_results_and_failures() -> None:
     run = run_of(
-        *BEGIN,
-        *message("m1", "Let me see."),
+        *BEGUN,
+        *said("m1", "Let me see."),
         ToolCalled(call_id="c1", name="look", arguments={"n": 1}),
         ToolCalled(call_id="c2", name="look", arguments={}),
         ToolProgress(call_id="c1", fraction=0.5),
         ToolFailed(call_id="c2", error=ErrorInfo(code="denied", message="No.")),
         ToolCompleted(call_id="c1", result={"found": [1]}),
-        *message("m2", "Done."),
+        *said("m2", "Done."),
         END,
     )
     assert run.calls == {"c1": "look", "c2": "look"}
@@ -154,12 +139,12 @@ def test_tools_in_parallel_their_results_and_failures() -> None:
 def test_what_the_protocol_has_no_word_for_is_custom_and_unknown_kinds_are_passed_over() -> None:
     unknown = Stamped(3, "run-1", "thread-1", AT, "novel", b'{"type":"novel"}')
     encoder = Encoder(SEGMENT)
-    first, second, *_ = log(*BEGIN)
+    first, second, *_ = log(*BEGUN)
     assert encoder.feed(first)
     assert list(encoder.feed(second)) == []
     assert list(encoder.feed(unknown)) == []
     run = run_of(
-        *BEGIN,
+        *BEGUN,
         MessageStarted(message_id="m1", role="assistant"),
         TextDelta(message_id="m1", delta="x"),
         SourceAdded(message_id="m1", title="Book", url="https://example.org"),
@@ -180,7 +165,7 @@ def test_what_the_protocol_has_no_word_for_is_custom_and_unknown_kinds_are_passe
 @pytest.mark.contract("FACE-8")
 def test_an_answer_that_grows_is_the_state() -> None:
     run = run_of(
-        *BEGIN,
+        *BEGUN,
         MessageStarted(message_id="m1", role="assistant"),
         OutputPartial(message_id="m1", output={"a": 1}),
         OutputPartial(message_id="m1", output={"a": 1, "b": 2}),
@@ -189,7 +174,7 @@ def test_an_answer_that_grows_is_the_state() -> None:
     )
     assert run.state == {"output": {"a": 1, "b": 2}}
     assert run.last["result"] == {"a": 1, "b": 2}
-    assert kinds(told([*BEGIN, RunCompleted(output=[1], message_id=None, usage=Usage())])) == [
+    assert kinds(told([*BEGUN, RunCompleted(output=[1], message_id=None, usage=Usage())])) == [
         "RUN_STARTED", "STATE_SNAPSHOT", "RUN_FINISHED",
     ]  # fmt: skip
 
@@ -197,12 +182,12 @@ def test_an_answer_that_grows_is_the_state() -> None:
 @pytest.mark.contract("FACE-8")
 def test_a_handoff_is_a_step_and_steering_is_the_users_message() -> None:
     run = run_of(
-        *BEGIN,
+        *BEGUN,
         AgentChanged(source="a", target="b"),
-        *message("m1", "x"),
+        *said("m1", "x"),
         InputReceived(message_id="u2", input=[TextPart(text="and?")]),
         AgentChanged(source="b", target="c"),
-        *message("m2", "y"),
+        *said("m2", "y"),
         END,
     )
     assert run.steps == ["b", "c"]
@@ -212,7 +197,7 @@ def test_a_handoff_is_a_step_and_steering_is_the_users_message() -> None:
 @pytest.mark.contract("FACE-8")
 def test_usage_is_the_runs_own() -> None:
     used = UsageReported(input_tokens=3, output_tokens=2, total_tokens=5)
-    run = run_of(*BEGIN, used, *message("m1", "x"), used, END)
+    run = run_of(*BEGUN, used, *said("m1", "x"), used, END)
     assert run.last["usage"] == [{"inputTokens": 6, "outputTokens": 4, "totalTokens": 10}]
 
 
@@ -226,7 +211,7 @@ def test_usage_is_the_runs_own() -> None:
 )
 def test_whatever_is_open_is_closed_when_a_run_is_cut_short(event: Event, outcome: str) -> None:
     run = run_of(
-        *BEGIN,
+        *BEGUN,
         AgentChanged(source="a", target="b"),
         MessageStarted(message_id="m1", role="assistant"),
         TextDelta(message_id="m1", delta="so far"),
@@ -248,8 +233,8 @@ def approval(id_: str = "q1", call: str | None = "c1") -> tuple[QuestionAsked, Q
 def test_an_approval_is_an_interrupt_and_the_resumed_run_tells_the_result_only() -> None:
     asked, question = approval()
     events = [
-        *BEGIN,
-        *message("m1", "Let me see."),
+        *BEGUN,
+        *said("m1", "Let me see."),
         asked,
         RunWaiting(questions=[question]),
         QuestionAnswered(question_id="q1", by="me", outcome="approved"),
@@ -257,7 +242,7 @@ def test_an_approval_is_an_interrupt_and_the_resumed_run_tells_the_result_only()
         RunStarted(agent="a", attempt=1),
         ToolCalled(call_id="c1", name="erase", arguments={"name": "disk"}),
         ToolCompleted(call_id="c1", result="Erased."),
-        *message("m2", "Done."),
+        *said("m2", "Done."),
         END,
     ]
     first = run_of(*events)
@@ -298,14 +283,14 @@ def test_a_call_of_the_applications_tool_is_left_to_it_and_its_result_is_not_tol
         client=True,
     )
     events = [
-        *BEGIN,
+        *BEGUN,
         asked,
         RunWaiting(questions=[question]),
         QuestionAnswered(question_id="q1", by="me", outcome="answered"),
         RunResumed(attempt=1, reason="answered"),
         ToolCalled(call_id="c1", name="paint", arguments={"x": 1}),
         ToolCompleted(call_id="c1", result="painted"),
-        *message("m1", "Nice."),
+        *said("m1", "Nice."),
         END,
     ]
     first = run_of(*events)
@@ -324,7 +309,7 @@ def test_a_call_and_a_question_at_once_are_an_interrupt() -> None:
     tool = QuestionAsked(
         question_id="q2", kind="input", prompt="p", tool="paint", call_id="c2", arguments={}, client=True
     )
-    run = run_of(*BEGIN, asked, tool, RunWaiting(questions=[question, call]))
+    run = run_of(*BEGUN, asked, tool, RunWaiting(questions=[question, call]))
     assert [interrupt["id"] for interrupt in run.interrupts] == ["q1"]
     assert run.interrupts[0]["reason"] == "confirmation"
     assert list(run.calls) == ["c2"]
@@ -349,7 +334,7 @@ def test_questions_for_input_say_what_they_take(question: Question, schema: dict
     asked = QuestionAsked(
         question_id="q", kind=question.kind, prompt=question.prompt, choices=question.choices
     )
-    run = run_of(*BEGIN, asked, RunWaiting(questions=[question]))
+    run = run_of(*BEGUN, asked, RunWaiting(questions=[question]))
     assert run.interrupts[0]["reason"] == "input_required"
     assert run.interrupts[0]["responseSchema"] == schema
     assert run.interrupts[0]["message"] == question.prompt
@@ -360,14 +345,14 @@ PAST = Past(messages=[{"id": "mine", "role": "user", "content": "hi"}], names={"
 
 def retracted(how: Event) -> list[Event]:
     return [
-        *BEGIN,
-        *message("m0", "Kept."),
+        *BEGUN,
+        *said("m0", "Kept."),
         ToolCalled(call_id="c1", name="look", arguments={}),
         ToolCompleted(call_id="c1", result="seen"),
         MessageStarted(message_id="m1", role="assistant"),
         TextDelta(message_id="m1", delta="Wrong"),
         how,
-        *message("m2", "Right."),
+        *said("m2", "Right."),
         END,
     ]
 
@@ -401,11 +386,11 @@ def test_a_message_that_is_taken_back_is_lost_by_a_snapshot_without_it(how: Even
 @pytest.mark.contract("EVT-4", "FACE-8")
 def test_what_an_earlier_run_told_is_taken_back_too() -> None:
     asked, question = approval()
-    before = [*BEGIN, *message("m1", "Wrong"), asked, RunWaiting(questions=[question])]
+    before = [*BEGUN, *said("m1", "Wrong"), asked, RunWaiting(questions=[question])]
     after: list[Event] = [
         RunResumed(attempt=1, reason="answered"),
         MessageRetracted(message_id="m1", reason="guard"),
-        *message("m2", "Right."),
+        *said("m2", "Right."),
         END,
     ]
     later = Segment(thread="t", run="r2", log="run-1", after=len(before))
@@ -417,8 +402,8 @@ def test_what_an_earlier_run_told_is_taken_back_too() -> None:
 
 @pytest.mark.contract("EVT-4")
 def test_taking_back_what_was_never_told_says_nothing() -> None:
-    events = [*BEGIN, MessageStarted(message_id="m1", role="assistant"), RunResumed(
-        attempt=2, reason="recovered", drop_message_id="m1"), *message("m2", "x"), END]  # fmt: skip
+    events = [*BEGUN, MessageStarted(message_id="m1", role="assistant"), RunResumed(
+        attempt=2, reason="recovered", drop_message_id="m1"), *said("m2", "x"), END]  # fmt: skip
     assert "MESSAGES_SNAPSHOT" not in kinds(told(events))
     encoder = Encoder(SEGMENT)
     assert not any(encoder.takes_back(stamped) for stamped in log(*events) if not encoder.feed(stamped))
@@ -441,6 +426,6 @@ def test_every_cut_goes_on_with_the_same_bytes() -> None:
 
 def test_ids_and_json_of_a_transcript_never_change() -> None:
     """The bytes of a log are a promise to whoever comes back after an update."""
-    body = told([*BEGIN, *message("m1", "é"), END])
+    body = told([*BEGUN, *said("m1", "é"), END])
     assert json.loads(body.split("data: ")[3].split("\n")[0])["delta"] == "é"
-    assert body == told([*BEGIN, *message("m1", "é"), END])
+    assert body == told([*BEGUN, *said("m1", "é"), END])

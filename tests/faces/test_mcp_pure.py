@@ -17,6 +17,7 @@ from landline.model import events as e
 from landline.model.agents import AgentInfo
 from landline.model.errors import ErrorInfo, Invalid
 from landline.model.runs import Answer, Question, Run, Usage
+from tests.faces import logs
 from tests.faces.fakes import AT
 
 pytestmark = pytest.mark.contract("FACE-11")
@@ -32,11 +33,7 @@ def text_of(result: CallToolResult) -> str:
 
 def heard(*log: e.Event) -> tuple[Heard, list[str | None]]:
     found = Heard()
-    told = [
-        found.hear(e.stamp(event, seq=seq, run_id="r", thread_id="t", at=AT))
-        for seq, event in enumerate(log, start=1)
-    ]
-    return found, told
+    return found, [found.hear(stamped) for stamped in logs.log(*log)]
 
 
 LOG: Sequence[e.Event] = (

@@ -22,10 +22,8 @@ from landline.model.events import (
     ReasoningDelta,
     RunCancelled,
     RunCompleted,
-    RunCreated,
     RunFailed,
     RunResumed,
-    RunStarted,
     SourceAdded,
     Stamped,
     TextDelta,
@@ -35,30 +33,21 @@ from landline.model.events import (
     ToolProgress,
     UsageReported,
 )
-from landline.model.messages import TextPart
-from landline.model.runs import Usage
 from landline.testing.faces.openai_chat import Transcript, check_chat, check_completion
+from tests.faces import logs
+from tests.faces.logs import BEGUN
 from tests.faces.openai import RUN, asked, called, log, waiting
 
-BEGUN: list[Event] = [
-    RunCreated(status="running", message_id="u", input=[TextPart(text="Hello")]),
-    RunStarted(agent="notes", attempt=1),
-]
 USED = UsageReported(input_tokens=3, output_tokens=2, total_tokens=5)
 
 
 def said(text: str, id_: str = "m") -> list[Event]:
     middle = len(text) // 2
-    return [
-        MessageStarted(message_id=id_, role="assistant"),
-        TextDelta(message_id=id_, delta=text[:middle]),
-        TextDelta(message_id=id_, delta=text[middle:]),
-        MessageCompleted(message_id=id_, text=text),
-    ]
+    return logs.said(id_, text[:middle], text[middle:])
 
 
 def completed(output: Any = "Hello", id_: str = "m") -> RunCompleted:
-    return RunCompleted(output=output, message_id=id_, usage=Usage())
+    return logs.completed(output, id_)
 
 
 def shape(**given: Any) -> Shape:

@@ -14,7 +14,8 @@ from landline.testing.faces.openai_responses import (
     check_response,
     check_stream,
 )
-from tests.faces.test_openai_responses_encode import log, record, spoken
+from tests.faces.logs import said
+from tests.faces.test_openai_responses_encode import log, record
 
 pytestmark = pytest.mark.contract("FACE-17")
 
@@ -27,7 +28,7 @@ def transcript() -> Events:
     )
     events = log(
         ReasoningDelta(message_id="m", delta="hm"),
-        *spoken("m", "Hel", "lo"),
+        *said("m", "Hel", "lo"),
         ToolCalled(call_id="c", name="look", arguments={}),
         ToolCompleted(call_id="c", result=1),
         asked,

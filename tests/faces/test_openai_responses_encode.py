@@ -22,29 +22,26 @@ from landline.model.events import (
     QuestionAsked,
     ReasoningDelta,
     RunCancelled,
-    RunCompleted,
     RunCreated,
     RunFailed,
     RunResumed,
-    RunStarted,
     RunWaiting,
     SourceAdded,
     Stamped,
-    TextDelta,
     ToolCalled,
     ToolCompleted,
     ToolFailed,
     ToolProgress,
     UsageReported,
-    stamp,
 )
-from landline.model.messages import TextPart
 from landline.model.runs import Usage
 from landline.testing.faces.openai_responses import Transcript, check_events, check_response, check_stream
+from tests.faces import logs
+from tests.faces.fakes import AT
+from tests.faces.logs import BEGUN, completed, said
+from tests.faces.openai import RUN
 
-RUN = "0193a6f2-7c1e-7d42-9a53-0c6f2a7e4b10"
 SHORT = RUN.replace("-", "")
-AT = "2026-11-21T08:00:00.000Z"
 ECHO: dict[str, Any] = {"tools": [], "tool_choice": "auto", "metadata": {}}
 
 pytestmark = pytest.mark.contract("FACE-7", "FACE-17")
@@ -58,25 +55,11 @@ def record(*, after: int = 0, client_tools: Sequence[str] = ()) -> Record:
 
 
 def log(*events: Event) -> list[Stamped]:
-    first = (RunCreated(status="running", message_id="u", input=[TextPart(text="hi")]), RunStarted(agent="a", attempt=1))  # fmt: skip
-    return [
-        stamp(event, seq=seq, run_id=RUN, thread_id="t", at=AT)
-        for seq, event in enumerate([*first, *events], 1)
-    ]
-
-
-def spoken(name: str, *deltas: str) -> list[Event]:
-    return [
-        MessageStarted(message_id=name, role="assistant"),
-        *(TextDelta(message_id=name, delta=delta) for delta in deltas),
-        MessageCompleted(message_id=name, text="".join(deltas)),
-    ]
+    return logs.log(*BEGUN, *events, run_id=RUN)
 
 
 def ended(output: Any = "", name: str | None = None) -> Event:
-    return RunCompleted(
-        output=output, message_id=name, usage=Usage(input_tokens=1, output_tokens=2, total_tokens=3)
-    )
+    return completed(output, name, Usage(input_tokens=1, output_tokens=2, total_tokens=3))
 
 
 def told(events: Sequence[Stamped], made: Record | None = None) -> Transcript:
@@ -96,7 +79,7 @@ def items(found: Transcript) -> list[dict[str, Any]]:
 
 
 def test_a_whole_transcript() -> None:
-    found = told(log(*spoken("m", "Hel", "lo"), ended("Hello", "m")))
+    found = told(log(*said("m", "Hel", "lo"), ended("Hello", "m")))
     assert found.types == [
         "response.created",
         "response.in_progress",
@@ -142,7 +125,7 @@ def test_a_whole_transcript() -> None:
 
 def test_the_frames_do_not_depend_on_how_the_log_came() -> None:
     events = log(
-        ReasoningDelta(message_id="m", delta="hm"), *spoken("m", "a", "b"), *spoken("n", "c"), ended("c", "n")
+        ReasoningDelta(message_id="m", delta="hm"), *said("m", "a", "b"), *said("n", "c"), ended("c", "n")
     )
     once = Encoder(record())
     whole = [frame for event in events for frame in once.feed(event)]
@@ -157,17 +140,15 @@ def test_the_frames_do_not_depend_on_how_the_log_came() -> None:
 
 
 def test_a_queued_run_says_so() -> None:
-    events = log(*spoken("m", "x"), ended("x", "m"))
-    events[0] = stamp(
-        RunCreated(status="queued", message_id="u", input=[]), seq=1, run_id=RUN, thread_id="t", at=AT
-    )
+    events = log(*said("m", "x"), ended("x", "m"))
+    events[:1] = logs.log(RunCreated(status="queued", message_id="u", input=[]), run_id=RUN)
     assert told(events).types[:3] == ["response.created", "response.queued", "response.in_progress"]
 
 
 def test_reasoning_before_and_between_is_items_of_its_own() -> None:
     thought = [ReasoningDelta(message_id="m", delta="a"), ReasoningDelta(message_id="m", delta="b")]
     more = [ReasoningDelta(message_id="n", delta="c"), MessageCompleted(message_id="n", text="")]
-    found = told(log(MessageStarted(message_id="m", role="assistant"), *thought, *spoken("m", "x")[1:], *more, ended("x", "m")))  # fmt: skip
+    found = told(log(MessageStarted(message_id="m", role="assistant"), *thought, *said("m", "x")[1:], *more, ended("x", "m")))  # fmt: skip
     assert [item["type"] for item in items(found)] == ["reasoning", "message", "reasoning"]
     assert items(found)[0]["summary"] == [{"type": "summary_text", "text": "ab"}]
     told_after = found.types[found.types.index("response.reasoning_summary_text.done") :]
@@ -182,7 +163,7 @@ def test_own_tools_in_parallel_and_their_failures() -> None:
             ToolProgress(call_id="c1", message="half", fraction=0.5),
             ToolFailed(call_id="c2", error=ErrorInfo(code="x", message="It broke.")),
             ToolCompleted(call_id="c1", result={"seen": True}),
-            *spoken("m", "done"),
+            *said("m", "done"),
             ended("done", "m"),
         )
     )
@@ -198,7 +179,7 @@ def test_calls_of_the_clients_tools_are_told_once() -> None:
         )
         for n in (1, 2)
     ]
-    first = log(*spoken("m", "Let me see."), *asked, RunWaiting(questions=[]))
+    first = log(*said("m", "Let me see."), *asked, RunWaiting(questions=[]))
     made = record(client_tools=["look"])
     found = told(first, made)
     assert found.types[-1] == "response.completed"
@@ -208,14 +189,14 @@ def test_calls_of_the_clients_tools_are_told_once() -> None:
         (f"call_{SHORT}_7", '{"n":2}'),
     ]
     later = log(
-        *spoken("m", "Let me see."),
+        *said("m", "Let me see."),
         *asked,
         RunWaiting(questions=[]),
         QuestionAnswered(question_id="q1", by="u", outcome="answered"),
         RunResumed(attempt=1, reason="answered"),
         ToolCalled(call_id="c1", name="look", arguments={"n": 1}),
         ToolCompleted(call_id="c1", result="blue"),
-        *spoken("n", "It is blue."),
+        *said("n", "It is blue."),
         ended("It is blue.", "n"),
     )
     assert told(later, made).response == found.response
@@ -226,7 +207,7 @@ def test_calls_of_the_clients_tools_are_told_once() -> None:
 
 def test_a_call_that_must_be_made_and_is_not_fails_the_response() -> None:
     made = msgspec.structs.replace(record(client_tools=["look"]), must_call=True)
-    found = told(log(*spoken("m", "No."), ended("No.", "m")), made)
+    found = told(log(*said("m", "No."), ended("No.", "m")), made)
     assert found.types[-1] == "response.failed"
     assert found.response is not None
     assert found.response["error"]["code"] == "tool_choice_not_kept"
@@ -257,7 +238,7 @@ def test_sources_are_citations() -> None:
     early = SourceAdded(message_id="m", title="Early", url="https://a.example")
     late = SourceAdded(message_id="m", title="Late", url="https://b.example")
     paper = SourceAdded(message_id="m", title="A book")
-    message = spoken("m", "One.", "Two.")
+    message = said("m", "One.", "Two.")
     found = told(log(early, *message[:2], late, paper, *message[2:], ended("One.Two.", "m")))
     notes = items(found)[0]["content"][0]["annotations"]
     assert [(note["title"], note["start_index"]) for note in notes] == [("Early", 0), ("Late", 4)]
@@ -268,8 +249,8 @@ def test_sources_are_citations() -> None:
     ("events", "texts"),
     [
         ([OutputPartial(message_id="m", output={"a": 0}), ended({"a": 1}, "m")], ['{"a":1}']),
-        ([*spoken("m", '{"a": 1}'), ended({"a": 1}, "m")], ['{"a": 1}']),
-        ([*spoken("m", "Here it is."), ended({"a": 1}, "n")], ["Here it is.", '{"a":1}']),
+        ([*said("m", '{"a": 1}'), ended({"a": 1}, "m")], ['{"a": 1}']),
+        ([*said("m", "Here it is."), ended({"a": 1}, "n")], ["Here it is.", '{"a":1}']),
         ([ended("said at once", "m")], ["said at once"]),
         ([ended(None, None)], []),
     ],
@@ -290,7 +271,7 @@ def test_what_this_wire_has_no_words_for_is_left_out() -> None:
 
 
 def test_a_failure_and_a_cancel_close_what_is_open() -> None:
-    begun = [*spoken("m", "Wel")[:2], ToolCalled(call_id="c", name="look", arguments={})]
+    begun = [*said("m", "Wel")[:2], ToolCalled(call_id="c", name="look", arguments={})]
     failed = told(log(*begun, RunFailed(error=ErrorInfo(code="agent_failed", message="The agent failed."))))
     assert failed.types[-1] == "response.failed"
     assert [item["status"] for item in items(failed)] == ["incomplete", "incomplete"]
@@ -313,7 +294,7 @@ def test_usage_adds_up_over_the_calls_of_one_response() -> None:
     "back", [RunResumed(attempt=2, reason="recovered", drop_message_id="m"), MessageRetracted(message_id="m", reason="guard")]
 )  # fmt: skip
 def test_a_message_that_was_taken_back_ends_the_stream_and_a_new_read_leaves_it_out(back: Event) -> None:
-    events = log(*spoken("m", "Hal", "f")[:3], back, *spoken("n", "Whole"), ended("Whole", "n"))
+    events = log(*said("m", "Hal", "f")[:3], back, *said("n", "Whole"), ended("Whole", "n"))
     live = Encoder(record())
     for event in events[:5]:
         live.feed(event)
@@ -330,7 +311,7 @@ def test_a_message_that_was_taken_back_ends_the_stream_and_a_new_read_leaves_it_
 def test_a_message_of_which_nothing_was_told_is_taken_back_in_silence() -> None:
     begun = MessageStarted(message_id="m", role="assistant")
     dropped = RunResumed(attempt=2, reason="recovered", drop_message_id="m")
-    events = log(begun, dropped, *spoken("m", "Whole"), ended("Whole", "m"))
+    events = log(begun, dropped, *said("m", "Whole"), ended("Whole", "m"))
     live = Encoder(record())
     frames = [frame for event in events for frame in live.feed(event)]
     assert check_events(frames).text == "Whole"

@@ -86,7 +86,7 @@ def test_the_sockets_messages() -> None:
 @pytest.mark.contract("FACE-3", "FACE-17")
 def test_the_banks_stream_has_the_ids_of_the_thread() -> None:
     assert told(QueryFrames(), log(*BEGUN, *said("m1", "Hi"), done("Hi"))) == (
-        'event: message_created\ndata: {"event":"message_created","message":{"id":"u1","role":"user"}}\n\n'
+        'event: message_created\ndata: {"event":"message_created","message":{"id":"u","role":"user"}}\n\n'
         'event: message_started\ndata: {"event":"message_started","message_id":"m1"}\n\n'
         'event: text_delta\ndata: {"event":"text_delta","message_id":"m1","token":"Hi"}\n\n'
         'event: message_complete\ndata: {"event":"message_complete","message_id":"m1"}\n\n'

@@ -85,7 +85,7 @@ bench: $(READY) ## measure against bare FastAPI on one core
 # The same project with the lowest supported version of each agent framework (tests/lowest.txt).
 LOWEST := .venv/lowest
 LOWEST_READY := $(LOWEST)/.ready
-LOWEST_TESTS = $(foreach of,ag2 brought langgraph openai_agents pydantic_ai remote_a2a,$(wildcard tests/adapters/test_$(of)*.py))
+LOWEST_TESTS = $(foreach of,ag2 brought framework langgraph openai_agents pydantic_ai remote_a2a,$(wildcard tests/adapters/test_$(of)*.py))
 
 $(LOWEST_READY): $(READY) requirements-lowest.lock pyproject.toml
 	@echo "set-up: the lowest supported frameworks in $(LOWEST) (once; about a minute)"

@@ -1,23 +1,11 @@
 """A schema that the client wants, on the frameworks' real model clients: what is asked of a provider, and what comes of it."""
 
 import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack
+from collections.abc import Callable
 from typing import Any
 
-import agents as openai_agents
 import pytest
-from ag2 import Agent as AG2Agent
-from ag2.config import OpenAIConfig, OpenAIResponsesConfig
-from langchain_openai import ChatOpenAI
-from openai import AsyncOpenAI
-from pydantic import SecretStr
-from pydantic_ai import Agent as PydanticAgent
-from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
-from pydantic_ai.providers.openai import OpenAIProvider
 
-from landline.adapters import ag2, langgraph, pydantic_ai
-from landline.adapters import openai_agents as openai_sdk
 from landline.adapters.langgraph.brought import BroughtTools
 from landline.model.errors import AgentFailed
 from landline.model.events import OutputPartial
@@ -25,7 +13,7 @@ from landline.ports.adapter import Adapter, AgentSpec, BroughtTool, Suspended, T
 from landline.testing.adapters import check_grammar
 from landline.testing.line import MemoryLine, drive, turn_of
 from landline.testing.upstream import ScriptedUpstream, Structured, Text, ToolCall, ToolCalls
-from tests.adapters.langgraph_kit import create_agent
+from tests.adapters.clients_kit import ADAPTERS, MakeAgent
 
 PLACE: dict[str, Any] = {
     "type": "object",
@@ -34,6 +22,9 @@ PLACE: dict[str, Any] = {
 }
 STRICT: dict[str, Any] = {**PLACE, "required": ["city", "people"], "additionalProperties": False}
 OSLO = {"city": "Oslo", "people": 7}
+
+
+Make = Callable[[ScriptedUpstream], tuple[Adapter, Any]]
 
 
 async def never(_: Any) -> Any:
@@ -52,49 +43,14 @@ ASK = BroughtTool(
     call=never,
     client=True,
 )
-Make = Callable[[ScriptedUpstream], tuple[Adapter, Any]]
+every = pytest.mark.parametrize("framework", ADAPTERS)
 
 
-@pytest.fixture(params=["chat", "responses"])
-async def make(request: pytest.FixtureRequest, framework: str) -> AsyncIterator[Make]:
-    chat = request.param == "chat"
-    async with AsyncExitStack() as stack:
-
-        def client(url: str) -> AsyncOpenAI:
-            made = AsyncOpenAI(base_url=url, api_key="test", max_retries=0)
-            stack.push_async_callback(made.close)
-            return made
-
-        def make(upstream: ScriptedUpstream) -> tuple[Adapter, Any]:
-            url = upstream.base_url
-            match framework:
-                case "pydantic_ai":
-                    kind = OpenAIChatModel if chat else OpenAIResponsesModel
-                    model = kind("gpt-4o", provider=OpenAIProvider(openai_client=client(url)))
-                    return pydantic_ai.adapter, PydanticAgent(model)
-                case "openai_agents":
-                    sdk = (
-                        openai_agents.OpenAIChatCompletionsModel
-                        if chat
-                        else openai_agents.OpenAIResponsesModel
-                    )
-                    model = sdk("gpt-4o", openai_client=client(url))
-                    return openai_sdk.adapter, openai_agents.Agent(name="a", model=model)
-                case "langgraph":
-                    model = ChatOpenAI(
-                        model="gpt-4o", base_url=url, api_key=SecretStr("test"), max_retries=0,
-                        stream_usage=True, use_responses_api=not chat,
-                    )  # fmt: skip
-                    return langgraph.adapter, create_agent(model, middleware=[BroughtTools()])
-                case _:
-                    config = OpenAIConfig if chat else OpenAIResponsesConfig
-                    made = config("gpt-4o", api_key="test", base_url=url, max_retries=0)
-                    return ag2.adapter, AG2Agent("a", config=made)
-
-        yield make
-
-
-every = pytest.mark.parametrize("framework", ["pydantic_ai", "openai_agents", "langgraph", "ag2"])
+@pytest.fixture
+def make(agent_on: MakeAgent, framework: str) -> Make:
+    # LangGraph's agents take brought tools only with this middleware.
+    more = {"middleware": [BroughtTools()]} if framework == "langgraph" else {}
+    return lambda upstream: (ADAPTERS[framework], agent_on(upstream, tools=(), **more))
 
 
 def schema_in(body: Any) -> dict[str, Any]:

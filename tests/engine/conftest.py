@@ -1,5 +1,7 @@
 """An engine on a real SQLite file, with scripts as agents, that can be restarted as after a crash."""
 
+import asyncio
+import json
 import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import closing
@@ -91,6 +93,12 @@ class Server:
 
     async def get(self, run_id: str) -> Run:
         return await self.core.runs.get(LOCAL, run_id)
+
+
+async def told(server: Server, run_id: str) -> list[dict[str, Any]]:
+    """Return a run's events up to its end or its question, as they are on the wire."""
+    async with asyncio.timeout(5):
+        return [json.loads(event.wire) for event in await server.ended(run_id)]
 
 
 Boot = Callable[..., Awaitable[Server]]

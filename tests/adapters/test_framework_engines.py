@@ -1,48 +1,34 @@
-"""Pydantic AI agents on the real engine and a real SQLite file: the in-memory line and the engine's agree."""
+"""Agents of each framework on the real engine and a real SQLite file: the in-memory line and the engine's agree."""
 
 import asyncio
-import json
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import Any, cast
 
 import pytest
 
-from landline.adapters.pydantic_ai import adapter
 from landline.model.callers import LOCAL
 from landline.model.runs import Answer
-from landline.ports.adapter import AgentSpec
-from landline.testing.adapters import ToolBox
+from landline.testing.adapters import AdapterKit, ToolBox
+from tests.adapters.ag2_kit import AG2Kit
+from tests.adapters.langgraph_kit import LangGraphKit
+from tests.adapters.openai_agents_kit import OpenAIAgentsKit
 from tests.adapters.pydantic_ai_kit import PydanticAIKit
-from tests.engine.conftest import Server
+from tests.engine.conftest import Boot, told
 
-kit = PydanticAIKit()
-
-
-@pytest.fixture
-async def servers(tmp_path: Path) -> AsyncIterator[Any]:
-    made: list[Server] = []
-
-    async def boot(spec: AgentSpec) -> Server:
-        agents = cast("Any", {spec.name: spec.agent})
-        server = Server(folder=tmp_path, agents=agents, adapter=cast("Any", adapter))
-        server.options = {spec.name: {"tools": spec.tools}}
-        made.append(await server.boot())
-        return server
-
-    yield boot
-    for server in made:
-        await server.stop()
+KITS: dict[str, type[AdapterKit]] = {
+    "pydantic_ai": PydanticAIKit,
+    "openai_agents": OpenAIAgentsKit,
+    "langgraph": LangGraphKit,
+    "ag2": AG2Kit,
+}
 
 
-async def told(server: Server, run_id: str) -> list[dict[str, Any]]:
-    async with asyncio.timeout(5):
-        return [json.loads(event.wire) for event in await server.ended(run_id)]
+@pytest.fixture(params=KITS)
+def kit(request: pytest.FixtureRequest) -> AdapterKit:
+    return KITS[request.param]()
 
 
 @pytest.mark.contract("ADP-2", "THR-3")
-async def test_turns_of_a_thread_continue_exactly(servers: Any) -> None:
-    server = await servers(kit.echo())
+async def test_turns_of_a_thread_continue_exactly(boot: Boot, kit: AdapterKit) -> None:
+    server = await boot(kit.adapter, kit.echo())
     first = await server.start("a")
     await told(server, first.id)
     await server.crash()
@@ -55,9 +41,9 @@ async def test_turns_of_a_thread_continue_exactly(servers: Any) -> None:
 
 
 @pytest.mark.contract("ADP-3", "RUN-8")
-async def test_an_approval_survives_a_restart_and_the_tool_runs_once(servers: Any) -> None:
+async def test_an_approval_survives_a_restart_and_the_tool_runs_once(boot: Boot, kit: AdapterKit) -> None:
     box = ToolBox()
-    server = await servers(kit.approval(box))
+    server = await boot(kit.adapter, kit.approval(box))
     run = await server.start()
     await told(server, run.id)
     waiting = await server.get(run.id)
@@ -78,9 +64,11 @@ async def test_an_approval_survives_a_restart_and_the_tool_runs_once(servers: An
 
 
 @pytest.mark.contract("ADP-4", "REL-1")
-async def test_a_lost_worker_leaves_an_unknown_outcome_that_is_asked_about(servers: Any) -> None:
+async def test_a_lost_worker_leaves_an_unknown_outcome_that_is_asked_about(
+    boot: Boot, kit: AdapterKit
+) -> None:
     box = ToolBox()
-    server = await servers(kit.endless_tool(box))
+    server = await boot(kit.adapter, kit.endless_tool(box))
     run = await server.start()
     async with asyncio.timeout(5):
         await box.started.wait()
@@ -98,9 +86,9 @@ async def test_a_lost_worker_leaves_an_unknown_outcome_that_is_asked_about(serve
 
 
 @pytest.mark.contract("ADP-8", "RUN-5")
-async def test_a_cancelled_run_says_which_thread_goes_on(servers: Any) -> None:
+async def test_a_cancelled_run_says_which_thread_goes_on(boot: Boot, kit: AdapterKit) -> None:
     box = ToolBox()
-    server = await servers(kit.blocking_tool(box))
+    server = await boot(kit.adapter, kit.blocking_tool(box))
     run = await server.start()
     try:
         assert await asyncio.to_thread(box.thread_started.wait, 5)

@@ -1,8 +1,7 @@
 """AG2 agents with MCP servers, against a real server process: their tools on the line, and one connection."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -16,21 +15,7 @@ from landline.ports.adapter import AgentSpec, Finished, Suspended, ToolPolicy
 from landline.testing.adapters import check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
 from tests.adapters.ag2_kit import agent, once
-from tests.adapters.mcp_notes import Notes, Nursery
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-async def notes(tmp_path: Path, nursery: Nursery) -> AsyncIterator[Notes]:
-    server = Notes(tmp_path, nursery)
-    yield server
-    await server.kill()
+from tests.adapters.mcp_notes import Notes
 
 
 @pytest.fixture

@@ -2,14 +2,14 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator, Sequence
-from pathlib import Path
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 import pytest
 from ag2 import Agent as AG2Agent
 from ag2.context import ConversationContext
 from ag2.events import BaseEvent, ToolCallEvent
+from langchain_core.messages import BaseMessage
 from pydantic_ai import Agent
 from pydantic_ai.messages import ModelMessage
 from pydantic_ai.models.function import AgentInfo as ModelInfo
@@ -17,6 +17,8 @@ from pydantic_ai.models.function import DeltaToolCalls, FunctionModel
 
 import landline
 from landline.adapters.ag2 import AG2Adapter
+from landline.adapters.langgraph import LangGraphAdapter
+from landline.adapters.langgraph.brought import BroughtTools
 from landline.adapters.openai_agents import OpenAIAgentsAdapter
 from landline.adapters.plain import PlainAdapter, PlainRun, SyncRun
 from landline.adapters.pydantic_ai import PydanticAIAdapter
@@ -28,29 +30,23 @@ from landline.ports.adapter import Adapter, AgentSpec, Finished, Suspended, Tool
 from landline.testing.adapters import check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
 from landline.testing.models.ag2 import Said, ScriptConfig, told, words
+from landline.testing.models.langgraph import Deltas, Scripted
+from landline.testing.models.langgraph import returns as tool_messages
 from landline.testing.models.openai_agents import Asked, Piece
 from landline.testing.models.openai_agents import Call as ModelCall
 from landline.upstream.mcp import McpTools
 from tests.adapters.ag2_kit import agent
-from tests.adapters.mcp_notes import Notes, Nursery
+from tests.adapters.langgraph_kit import create_agent
+from tests.adapters.mcp_notes import Notes
 from tests.adapters.openai_agents_kit import agent_of
 from tests.adapters.pydantic_ai_kit import calls, returns
 
 Call = tuple[str, dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.close()
-
-
 @pytest.fixture
-async def notes(tmp_path: Path, nursery: Nursery) -> AsyncIterator[Notes]:
-    server = await Notes(tmp_path, nursery).start()
-    yield server
-    await server.kill()
+async def notes(notes: Notes) -> Notes:
+    return await notes.start()
 
 
 def plain_agent(*made: Call) -> Any:
@@ -112,12 +108,24 @@ def openai_agents_agent(*made: Call) -> Any:
     return agent_of(speak)
 
 
+def langgraph_agent(*made: Call) -> Any:
+    async def stream(messages: list[BaseMessage]) -> Deltas:
+        told = tool_messages(messages)
+        if len(told) < len(made):
+            yield [made[len(told)]]
+        else:
+            yield " | ".join(str(message.content) for message in told)
+
+    return create_agent(Scripted(script=stream), middleware=[BroughtTools()])
+
+
 FRAMEWORKS: dict[str, tuple[type[Any], Any]] = {
     "plain": (PlainAdapter, plain_agent),
     "sync": (PlainAdapter, sync_agent),
     "pydantic_ai": (PydanticAIAdapter, pydantic_ai_agent),
     "ag2": (AG2Adapter, ag2_agent),
     "openai_agents": (OpenAIAgentsAdapter, openai_agents_agent),
+    "langgraph": (LangGraphAdapter, langgraph_agent),
 }
 
 
@@ -240,9 +248,10 @@ async def test_a_tool_that_was_turned_off_is_not_called(notes: Notes, bench: Ben
     line = MemoryLine()
     if isinstance(bench.adapter, PlainAdapter):
         assert "at the moment" in str((await bench.go(server, line, ("add", {"a": 2, "b": 2}))).output)
-    elif isinstance(bench.adapter, AG2Adapter):  # it tells the model, and goes on
+    elif isinstance(bench.adapter, AG2Adapter | LangGraphAdapter):  # they tell the model, and go on
         await bench.go(server, line, ("add", {"a": 2, "b": 2}))
-        assert [event.error.code for event in line.of(log.ToolFailed)] == ["tool_not_found"]
+        code = "tool_not_found" if isinstance(bench.adapter, AG2Adapter) else "tool_failed"
+        assert [event.error.code for event in line.of(log.ToolFailed)] == [code]
     else:
         with pytest.raises(landline_errors.AgentFailed):  # the framework's own end of a model that insists
             await bench.go(server, line, *[("add", {"a": 2, "b": 2})] * 9)

@@ -1,8 +1,7 @@
-"""Tools of MCP servers for `create_agent` agents, against a real server process (ADP-6)."""
+"""Tools that Landline brings to `create_agent` agents, where LangGraph has ways of its own; the rest is in test_brought_tools."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,30 +16,21 @@ from landline.backends.memory import MemoryStore
 from landline.model import events as log
 from landline.model.callers import LOCAL
 from landline.model.errors import Unsupported
-from landline.ports.adapter import AgentSpec, Finished, Suspended
+from landline.ports.adapter import AgentSpec, Finished
 from landline.testing.adapters import check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
 from landline.testing.models.langgraph import Deltas, Scripted, returns
 from landline.upstream.mcp import McpTools
 from tests.adapters.langgraph_kit import StateGraph, create_agent
-from tests.adapters.mcp_notes import Notes, Nursery
+from tests.adapters.mcp_notes import Notes
 
 Call = tuple[str, dict[str, Any]]
 ADD: Call = ("add", {"a": 1, "b": 2})
 
 
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.close()
-
-
 @pytest.fixture
-async def notes(tmp_path: Path, nursery: Nursery) -> AsyncIterator[Notes]:
-    server = await Notes(tmp_path, nursery).start()
-    yield server
-    await server.kill()
+async def notes(notes: Notes) -> Notes:
+    return await notes.start()
 
 
 @pytest.fixture
@@ -100,72 +90,6 @@ async def test_a_call_is_on_the_log_with_its_arguments_and_its_result(
     assert (await go(brings, agent, landline.mcp(notes.url), line)).output == "3 | own"
     assert [(e.name, e.arguments) for e in line.of(log.ToolCalled)] == [ADD, ("own", {})]
     assert [e.result for e in line.of(log.ToolCompleted)] == [3, "own"]
-
-
-@pytest.mark.contract("ADP-4", "ADP-6")
-async def test_a_finished_call_is_not_made_again_after_a_crash(notes: Notes, brings: McpTools) -> None:
-    line = MemoryLine()
-    line.die_before = log.TextDelta
-    server, agent = landline.mcp(notes.url), agent_of(ADD)
-    with pytest.raises(Crashed):
-        await go(brings, agent, server, line)
-    await notes.kill()
-    assert (await go(brings, agent, server, line.resumed())).output == "3"
-    assert notes.told.count("add 1 2") == 1
-
-
-@pytest.mark.contract("ADP-4", "ADP-6")
-@pytest.mark.parametrize("idempotent", [False, True])
-async def test_a_call_in_flight_at_a_crash_is_asked_about_unless_it_may_run_twice(
-    notes: Notes, brings: McpTools, idempotent: bool
-) -> None:
-    server, agent = landline.mcp(notes.url, idempotent=idempotent), agent_of(ADD)
-    line = MemoryLine()
-    line.die_before = log.ToolCompleted
-    with pytest.raises(Crashed):
-        await go(brings, agent, server, line)
-    line = line.resumed()
-    if not idempotent:
-        with pytest.raises(Suspended):
-            await go(brings, agent, server, line)
-        assert notes.told.count("add 1 2") == 1
-        line.answer(next(iter(line.questions)), approve=True)
-        line = line.resumed()
-    assert (await go(brings, agent, server, line)).output == "3"
-    assert notes.told.count("add 1 2") == 2
-
-
-@pytest.mark.contract("ADP-3", "ADP-6")
-@pytest.mark.parametrize("by", ["server", "name"])
-async def test_a_tool_that_needs_approval_runs_once_it_is_approved(
-    notes: Notes, brings: McpTools, by: str
-) -> None:
-    server = landline.mcp(notes.url, approval=["forget"] if by == "server" else False)
-    policies = {} if by == "server" else {"forget": landline.tool(approval=True)}
-    agent, line = agent_of(("forget", {"name": "a"})), MemoryLine()
-    with pytest.raises(Suspended):
-        await go(brings, agent, server, line, **policies)
-    assert "forget a" not in notes.told
-    line.answer(next(iter(line.questions)), approve=True, arguments={"name": "b"})
-    finished = await go(brings, agent, server, line.resumed(), **policies)
-    assert finished.output == "forgot b"
-    assert [told for told in notes.told if told.startswith("forget")] == ["forget b"]
-
-
-@pytest.mark.contract("ADP-6", "EVT-8")
-async def test_a_failed_call_is_told_to_the_agent_and_the_run_goes_on(notes: Notes, brings: McpTools) -> None:
-    server, line = landline.mcp(notes.url), MemoryLine()
-    agent = agent_of(("fail", {}), ADD, ("die", {}), ADD)
-    output = str((await go(brings, agent, server, line)).output)
-    ink, three, died, down = output.split(" | ")
-    assert "no more ink" in ink
-    assert three == "3"
-    assert "whether the call was carried out is not known" in died
-    assert "cannot be reached" in down
-    codes = [event.error.code for event in line.of(log.ToolFailed)]
-    assert codes == ["mcp_tool_error", "mcp_outcome_unknown", "mcp_down"]
-    again = await go(brings, agent, server, line.resumed())
-    assert again.output == output, "taken up again, it is told the same"
 
 
 @pytest.mark.contract("ADP-4", "ADP-6")

@@ -1,9 +1,8 @@
 """OpenAI agents with MCP servers, against a real server process: their tools on the line, and one connection."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,22 +15,8 @@ from landline.model.errors import AgentFailed
 from landline.ports.adapter import AgentSpec, Finished, Suspended, ToolPolicy
 from landline.testing.adapters import check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
-from tests.adapters.mcp_notes import Notes, Nursery
+from tests.adapters.mcp_notes import Notes
 from tests.adapters.openai_agents_kit import agent_of, once
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-async def notes(tmp_path: Path, nursery: Nursery) -> AsyncIterator[Notes]:
-    server = Notes(tmp_path, nursery)
-    yield server
-    await server.kill()
 
 
 @pytest.fixture

@@ -1,10 +1,9 @@
 """Pydantic AI agents with MCP servers, against a real server process: their tools on the line, and one connection."""
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from contextvars import ContextVar
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,22 +18,8 @@ from landline.model import events as log
 from landline.ports.adapter import AgentSpec, Finished, Suspended, ToolPolicy
 from landline.testing.adapters import check_grammar
 from landline.testing.line import Crashed, MemoryLine, drive, turn_of
-from tests.adapters.mcp_notes import Notes, Nursery
+from tests.adapters.mcp_notes import Notes
 from tests.adapters.pydantic_ai_kit import calls, returns
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    made = Nursery()
-    yield made
-    made.close()
-
-
-@pytest.fixture
-async def notes(tmp_path: Path, nursery: Nursery) -> AsyncIterator[Notes]:
-    server = Notes(tmp_path, nursery)
-    yield server
-    await server.kill()
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from landline.ports.adapter import AgentSpec
 from landline.testing.line import MemoryLine
 from tests.adapters.mcp_notes import Notes
 from tests.adapters.pydantic_ai_kit import calls
-from tests.adapters.test_pydantic_ai_mcp import adapter, adding, agent_of, go, notes, nursery
+from tests.adapters.test_pydantic_ai_mcp import adapter, adding, agent_of, go
 from tests.engine.conftest import Server
 
-__all__ = ["adapter", "notes", "nursery"]
+__all__ = ["adapter"]
 
 
 def toolset_of(notes: Notes, wire: str) -> MCPToolset[None]:

@@ -24,9 +24,9 @@ A workflow resumes by replay: after an answer or a crash it runs again from its 
 what it asked has its answer. Code between the calls may run several times; what must run once belongs in `step`.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
-from typing import Any
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial, wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 from landline.adapters.plain.run import PlainRun
 from landline.adapters.plain.sync import SyncRun
@@ -35,6 +35,9 @@ from landline.adapters.plain.threads import Portal
 from landline.model.events import Custom
 
 __all__ = ["UI", "AsyncUI"]
+
+Given = ParamSpec("Given")
+T = TypeVar("T")
 
 
 class AsyncUI:
@@ -226,6 +229,19 @@ class AsyncUI:
         await self._tape.emit(Custom(name=name, data=dict(data)))
 
 
+def _waits(
+    method: Callable[Concatenate[AsyncUI, Given], Awaitable[T]],
+) -> Callable[Concatenate["UI", Given], T]:
+    """Return a method of `AsyncUI` as one of `UI`: same arguments, and the workflow's thread waits for its end."""
+
+    @wraps(method)
+    def wait(ui: "UI", *args: Given.args, **kwargs: Given.kwargs) -> T:
+        asked = partial(method, ui._ui, *args, **kwargs)  # pyright: ignore[reportPrivateUsage] - it becomes a method
+        return ui._portal.call(asked)  # pyright: ignore[reportPrivateUsage] - as above
+
+    return wait
+
+
 class UI:
     """The `ui` of a sync workflow, which runs in a thread of its own; each method does what `AsyncUI`'s does."""
 
@@ -244,125 +260,17 @@ class UI:
         """The run's id."""
         return self._run.id
 
-    def text_message(
-        self,
-        sender: str | None = None,
-        recipient: str | None = None,
-        auto_reply: bool = False,
-        uuid: str | None = None,
-        body: str | None = None,
-    ) -> None:
-        """Say `body` as a message of its own."""
-        self._portal.call(partial(self._ui.text_message, sender, recipient, auto_reply, uuid, body))
-
-    def text_input(  # noqa: PLR0913 - the signature is FastAgency's
-        self,
-        sender: str | None = None,
-        recipient: str | None = None,
-        auto_reply: bool = False,
-        uuid: str | None = None,
-        prompt: str | None = None,
-        suggestions: Sequence[str] | None = None,
-        password: bool = False,
-        *,
-        expires_s: float | None = None,
-    ) -> str | None:
-        """Ask for a text; the thread ends when there is no answer yet."""
-        asked = (sender, recipient, auto_reply, uuid, prompt, suggestions, password)
-        return self._portal.call(partial(self._ui.text_input, *asked, expires_s=expires_s))
-
-    def multiple_choice(  # noqa: PLR0913 - the signature is FastAgency's
-        self,
-        sender: str | None = None,
-        recipient: str | None = None,
-        auto_reply: bool = False,
-        uuid: str | None = None,
-        prompt: str | None = None,
-        choices: Sequence[str] | None = None,
-        default: str | None = None,
-        single: bool = True,
-        *,
-        expires_s: float | None = None,
-    ) -> str | None:
-        """Ask for one of `choices`, or with `single` false for several, which are returned joined by commas."""
-        asked = (sender, recipient, auto_reply, uuid, prompt, choices, default, single)
-        return self._portal.call(partial(self._ui.multiple_choice, *asked, expires_s=expires_s))
-
-    def system_message(
-        self,
-        sender: str | None = None,
-        recipient: str | None = None,
-        auto_reply: bool = False,
-        uuid: str | None = None,
-        message: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Tell `message`, which is JSON data, beside the conversation."""
-        self._portal.call(partial(self._ui.system_message, sender, recipient, auto_reply, uuid, message))
-
-    def error(
-        self,
-        sender: str | None = None,
-        recipient: str | None = None,
-        auto_reply: bool = False,
-        uuid: str | None = None,
-        short: str | None = None,
-        long: str | None = None,
-    ) -> None:
-        """Tell of an error that does not end the workflow."""
-        self._portal.call(partial(self._ui.error, sender, recipient, auto_reply, uuid, short, long))
-
-    def suggested_function_call(  # noqa: PLR0913 - the signature is FastAgency's
-        self,
-        sender: str | None = None,
-        recipient: str | None = None,
-        auto_reply: bool = False,
-        uuid: str | None = None,
-        function_name: str | None = None,
-        call_id: str | None = None,
-        arguments: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Tell that a call is suggested; nothing is called."""
-        told = (sender, recipient, auto_reply, uuid, function_name, call_id, arguments)
-        self._portal.call(partial(self._ui.suggested_function_call, *told))
-
-    def function_call_execution(  # noqa: PLR0913 - the signature is FastAgency's
-        self,
-        sender: str | None = None,
-        recipient: str | None = None,
-        auto_reply: bool = False,
-        uuid: str | None = None,
-        function_name: str | None = None,
-        call_id: str | None = None,
-        retval: Any = None,
-    ) -> None:
-        """Tell what a call gave."""
-        told = (sender, recipient, auto_reply, uuid, function_name, call_id, retval)
-        self._portal.call(partial(self._ui.function_call_execution, *told))
-
-    def workflow_started(  # noqa: PLR0913 - the signature is FastAgency's
-        self,
-        sender: str | None = None,
-        recipient: str | None = None,
-        auto_reply: bool = False,
-        uuid: str | None = None,
-        name: str | None = None,
-        description: str | None = None,
-        params: Mapping[str, Any] | None = None,
-    ) -> None:
-        """Tell that a workflow begins, such as one that this one calls."""
-        told = (sender, recipient, auto_reply, uuid, name, description, params)
-        self._portal.call(partial(self._ui.workflow_started, *told))
-
-    def workflow_completed(
-        self,
-        sender: str | None = None,
-        recipient: str | None = None,
-        auto_reply: bool = False,
-        uuid: str | None = None,
-        result: str | None = None,
-    ) -> None:
-        """Tell that a workflow ended."""
-        self._portal.call(partial(self._ui.workflow_completed, sender, recipient, auto_reply, uuid, result))
+    text_message = _waits(AsyncUI.text_message)
+    text_input = _waits(AsyncUI.text_input)
+    multiple_choice = _waits(AsyncUI.multiple_choice)
+    system_message = _waits(AsyncUI.system_message)
+    error = _waits(AsyncUI.error)
+    suggested_function_call = _waits(AsyncUI.suggested_function_call)
+    function_call_execution = _waits(AsyncUI.function_call_execution)
+    workflow_started = _waits(AsyncUI.workflow_started)
+    workflow_completed = _waits(AsyncUI.workflow_completed)
+    progress = _waits(AsyncUI.progress)
+    step = _waits(AsyncUI.step)
 
     def keep_alive(
         self,
@@ -372,14 +280,6 @@ class UI:
         uuid: str | None = None,
     ) -> None:
         """Do nothing, because every line of Landline keeps itself open."""
-
-    def progress(self, message: str | None = None, *, fraction: float | None = None) -> None:
-        """Say how far the workflow is, or the step this is called in."""
-        self._run.progress(message, fraction=fraction)
-
-    def step(self, name: str, fn: Callable[..., Any], /, *args: Any, idempotent: bool = False) -> Any:
-        """Run `fn(*args)` once over all crashes, in the workflow's own thread, and return its result."""
-        return self._run.step(name, fn, *args, idempotent=idempotent)
 
 
 def _facts(sender: str | None, recipient: str | None, auto_reply: bool) -> dict[str, Any]:

@@ -13,11 +13,11 @@ from starlette.requests import HTTPConnection, Request
 
 from landline.model.callers import Caller
 from landline.model.errors import Forbidden, Invalid, Unauthenticated, Unsupported
-from landline.ports.runs import StartRun
+from landline.ports.runs import HeldContext, StartRun
 from landline.web.door import Door
 from landline.web.face import FacePorts
 
-__all__ = ["CallerOf", "Needed", "admit", "check_scopes", "credential_of", "with_context"]
+__all__ = ["CallerOf", "Needed", "admit", "check_scopes", "credential_of", "with_context", "with_contexts"]
 
 Needed = str | tuple[str, ...]
 """A scope that is needed, or several of which one is enough."""
@@ -151,3 +151,23 @@ async def with_context(ports: FacePorts, caller: Caller, request: Request, wante
     if wanted.has_context:
         raise Unsupported("The server gives the run its context; a request may not.")
     return replace(wanted, context=await ports.context(request, caller), has_context=True)
+
+
+async def with_contexts(
+    ports: FacePorts, caller: Caller, request: Request, wanted: Sequence[StartRun]
+) -> list[StartRun]:
+    """Return the runs of a fan-out, each with a context of its own: all, or none is left open.
+
+    Raises:
+        LandlineError: As `with_context`.
+    """
+    ready: list[StartRun] = []
+    try:
+        for each in wanted:
+            ready.append(await with_context(ports, caller, request, each))  # noqa: PERF401 - what is open must be known when one refuses
+    except BaseException:  # a client that goes away too: what the host opened for the others is closed
+        for each in ready:
+            if isinstance(each.context, HeldContext):
+                await each.context.release()
+        raise
+    return ready

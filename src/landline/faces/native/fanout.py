@@ -17,8 +17,8 @@ from landline.model.callers import Caller
 from landline.model.errors import ErrorInfo, LandlineError
 from landline.model.runs import Run
 from landline.ports.routing import Fanout
-from landline.ports.runs import HeldContext, Started, StartRun
-from landline.web.caller import CallerOf, with_context
+from landline.ports.runs import Started
+from landline.web.caller import CallerOf, with_contexts
 from landline.web.face import FacePorts
 from landline.web.route import Entry, requires
 from landline.web.waiting import until_gone
@@ -49,7 +49,7 @@ class FanoutRoutes:
             decode.idempotency(key, route="POST /fanout", body=await request.json()) if key else None
         )
         wanted = [replace(each, idempotency=idempotency) for each in decode.fanout(body)]
-        started = await self._fanout.start(caller, await self._with_contexts(caller, request, wanted))
+        started = await self._fanout.start(caller, await with_contexts(self._ports, caller, request, wanted))
         runs = [one.run for one in started if isinstance(one, Started)]
         headers: dict[str, str] = {}
         if any(isinstance(one, Started) and one.replayed for one in started):
@@ -70,21 +70,6 @@ class FanoutRoutes:
             await self._outcome(caller, agent, one) for agent, one in zip(body.agents, started, strict=True)
         ]
         return encode.json_response({"items": told}, status=status, headers=headers)
-
-    async def _with_contexts(
-        self, caller: Caller, request: Request, wanted: Sequence[StartRun]
-    ) -> list[StartRun]:
-        """Give each run a context of its own: none is shared."""
-        ready: list[StartRun] = []
-        try:
-            for each in wanted:
-                ready.append(await with_context(self._ports, caller, request, each))  # noqa: PERF401 - what is open must be known when one refuses
-        except BaseException:
-            for each in ready:
-                if isinstance(each.context, HeldContext):
-                    await each.context.release()
-            raise
-        return ready
 
     async def _all_to_the_end(self, caller: Caller, runs: Sequence[Run]) -> None:
         async with asyncio.TaskGroup() as tasks:

@@ -1,7 +1,6 @@
 """The patterns' routes (FACE-4): several agents at once, one by name, one by content, and three more ways to stream."""
 
 import asyncio
-from collections.abc import Sequence
 from typing import Annotated, Any, Final
 
 from fastapi import Header, Query
@@ -19,9 +18,9 @@ from landline.model.callers import Caller
 from landline.model.errors import Draining, Invalid, LandlineError, NotFound
 from landline.model.runs import TERMINAL, Run
 from landline.ports.routing import AUTO, Fanout
-from landline.ports.runs import HeldContext, Started, StartRun
+from landline.ports.runs import Started
 from landline.ports.store import RunQuery
-from landline.web.caller import CallerOf, with_context
+from landline.web.caller import CallerOf, with_contexts
 from landline.web.face import FacePorts
 from landline.web.route import Entry, requires
 from landline.web.waiting import until_gone
@@ -147,10 +146,8 @@ class MultiAgentRoute:
     async def ask(self, request: Request, body: MultiAgentBody, caller: CallerOf) -> Response:
         """Ask several agents at once, and answer when all have ended."""
         names = body.agents or self._all(caller)
-        wanted = await self._with_contexts(
-            request, caller, [decode.message(body.message, agent=name) for name in names]
-        )
-        begun = await self._fanout.start(caller, wanted)
+        wanted = [decode.message(body.message, agent=name) for name in names]
+        begun = await self._fanout.start(caller, await with_contexts(self._ports, caller, request, wanted))
         turns = [TextTurn(whole=True) for _ in begun]
 
         async def follow() -> None:
@@ -176,21 +173,6 @@ class MultiAgentRoute:
                 f"Name 1 to {_MOST_AGENTS} `agents`; there are {len(names)}.", code="too_many_agents"
             )
         return names
-
-    async def _with_contexts(
-        self, request: Request, caller: Caller, wanted: Sequence[StartRun]
-    ) -> list[StartRun]:
-        """Give each run a context of its own: none is shared."""
-        ready: list[StartRun] = []
-        try:
-            for each in wanted:
-                ready.append(await with_context(self._ports, caller, request, each))  # noqa: PERF401 - what is open must be known when one refuses
-        except BaseException:
-            for each in ready:
-                if isinstance(each.context, HeldContext):
-                    await each.context.release()
-            raise
-        return ready
 
     async def _follow(self, caller: Caller, run_id: str, turn: TextTurn) -> None:
         async for batch in self._ports.runs.follow(caller, run_id):

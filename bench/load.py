@@ -127,7 +127,7 @@ async def blocking(door: Door, *, clients: int, seconds: float, order: Order) ->
         async with asyncio.TaskGroup() as group:
             for line in lines:
                 group.create_task(client(line))
-    except ExceptionGroup as several:
+    except ExceptionGroup as several:  # the first fault is the reason; the others followed from it
         raise several.exceptions[0] from None
     finally:
         for line in lines:
@@ -189,7 +189,7 @@ async def streams(door: Door, *, count: int, ramp_s: float, order: Order, limit_
         async with asyncio.TaskGroup() as group:
             for number, line in enumerate(lines):
                 group.create_task(reader(line, ramp_s * number / count))
-    except ExceptionGroup as several:
+    except ExceptionGroup as several:  # the first fault is the reason; the others followed from it
         raise several.exceptions[0] from None
     finally:
         for line in lines:

@@ -61,7 +61,7 @@ class WarmConfig(ModelConfig):
         return ScriptConfig(stream).create()
 
     def create_files_client(self) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # abstract in AG2, which asks for it where an agent uploads files
 
 
 def agent(script: Script, *tools: Any, name: str = "agent", **more: Any) -> Agent[Any]:

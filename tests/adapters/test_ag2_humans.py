@@ -272,7 +272,7 @@ async def test_a_tool_cannot_swallow_the_question() -> None:
     async def stubborn(ctx: Context) -> str:
         try:
             return await ctx.input("Which?", timeout=30)
-        except Exception:
+        except Exception:  # what users' tools do: the question must pass it
             return "swallowed"
 
     spec = AgentSpec(agent=agent(once("stubborn"), stubborn), name="s")

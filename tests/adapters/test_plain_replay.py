@@ -250,15 +250,15 @@ async def test_asking_ends_the_segment_whatever_the_code_catches(sync: bool) -> 
     async def fn(run: Any) -> str:
         try:
             return str(await run.ask("Name?"))
-        except Exception:
+        except Exception:  # what users' code does: the question must pass it
             return "swallowed"
-        except BaseException:
+        except BaseException:  # the worst that users' code does: it is raised again
             return "swallowed whole"
 
     def sync_fn(run: Any) -> str:
         try:
             return str(run.ask("Name?"))
-        except BaseException:
+        except BaseException:  # as above, and it goes on speaking
             run.text("one more word")
             return "swallowed whole"
 

@@ -36,7 +36,7 @@ async def ui_erase(run: PlainRun) -> str:
     """Erase what the message names, if a human agrees."""
     try:
         erased = await run.tool("erase", _erase, name=run.input)
-    except Exception as error:
+    except Exception as error:  # as an owner would write it: a denial is told, whatever class it has
         return f"Not erased: {error}"
     return f"Done: {erased}"
 

@@ -160,7 +160,7 @@ async def connect(port: int, *, receive_buffer: int | None = None) -> AsyncGener
         async with asyncio.timeout(TIMEOUT_S):
             await asyncio.get_running_loop().sock_connect(sock, ("127.0.0.1", port))
         reader, writer = await asyncio.open_connection(sock=sock)
-    except BaseException:
+    except BaseException:  # a timeout's cancel too must not leave the socket open
         sock.close()
         raise
     connection = Connection(reader, writer, port)

@@ -209,4 +209,4 @@ def test_the_limits_of_an_agent_are_listed() -> None:
     assert describe(landline.agent(Telling(), name="b"), adapter).info.limits == {}
     for name in ("history_tokens", "history_messages"):
         with pytest.raises(ValueError, match="0 or more"):
-            landline.agent(Telling(), name="c", **{name: -1})  # pyright: ignore[reportArgumentType] - as above
+            landline.agent(Telling(), name="c", **{name: -1})  # pyright: ignore[reportArgumentType] - each has its own type

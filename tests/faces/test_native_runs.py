@@ -203,7 +203,7 @@ async def test_a_malformed_cursor_is_422(client: httpx.AsyncClient, cursor: str)
     run = (await start(client)).json()
     url = f"{RUNS}/{run['id']}/events"
     assert (await client.get(url, params={"after": cursor})).status_code == 422
-    assert (await client.get(url, headers={"Last-Event-ID": cursor.encode()})).status_code == 422  # type: ignore[dict-item]
+    assert (await client.get(url, headers={"Last-Event-ID": cursor.encode()})).status_code == 422  # type: ignore[dict-item] - bytes, since httpx takes only ASCII as text
 
 
 @pytest.mark.contract("EVT-4")
@@ -256,7 +256,7 @@ async def test_a_repeat_with_the_same_key_attaches_in_the_mode_it_asks_for(
 @pytest.mark.contract("RUN-7")
 @pytest.mark.parametrize("key", ["", "a b", "a" * 256, "ä", "\x7f"])
 async def test_a_malformed_key_is_422(client: httpx.AsyncClient, key: str) -> None:
-    answer = await client.post(RUNS, json={"input": "a"}, headers={"Idempotency-Key": key.encode()})  # type: ignore[dict-item]
+    answer = await client.post(RUNS, json={"input": "a"}, headers={"Idempotency-Key": key.encode()})  # type: ignore[dict-item] - bytes, since httpx takes only ASCII as text
     assert answer.status_code == 422
 
 

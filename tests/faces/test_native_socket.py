@@ -266,9 +266,9 @@ async def test_a_client_that_leaves_takes_its_subscriptions_along(
 async def test_a_page_of_another_origin_is_refused_before_accept(live: tuple[str, Door]) -> None:
     for origin in ("https://evil.example", "null", "http://127.0.0.1.evil.example"):
         with pytest.raises(InvalidStatus) as caught:
-            await connect(f"ws://{live[0]}/api/v1/ws", origin=origin)  # type: ignore[arg-type]
+            await connect(f"ws://{live[0]}/api/v1/ws", origin=origin)  # type: ignore[arg-type] - a NewType of str
         assert caught.value.response.status_code == 403
-    async with connect(f"ws://{live[0]}/api/v1/ws", origin=f"http://{live[0]}") as socket:  # type: ignore[arg-type]
+    async with connect(f"ws://{live[0]}/api/v1/ws", origin=f"http://{live[0]}") as socket:  # type: ignore[arg-type] - a NewType of str
         assert (await ask(socket, op="ping"))["type"] == "pong"
 
 

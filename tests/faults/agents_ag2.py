@@ -55,7 +55,7 @@ class Planned(ModelConfig):
         return PlannedClient()
 
     def create_files_client(self) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # abstract in AG2, which asks for it where an agent uploads files
 
 
 class PlannedClient(LLMClient):

@@ -42,7 +42,7 @@ class Planned(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        raise NotImplementedError("it only streams")
+        raise NotImplementedError  # abstract in LangChain, which asks `_astream` wherever a run streams
 
     async def _astream(
         self,
@@ -64,7 +64,7 @@ class Planned(BaseChatModel):
                 "id": f"call_{uuid.uuid4().hex[:24]}",
                 "index": 0,
             }
-            yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=[call]))  # pyright: ignore[reportArgumentType] - a TypedDict
+            yield ChatGenerationChunk(message=AIMessageChunk(content="", tool_call_chunks=[call]))  # pyright: ignore[reportArgumentType] - a plain dict for the TypedDict
         else:
             yield _text(f"[{plan['nonce']}] done.")
 

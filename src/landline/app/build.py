@@ -95,7 +95,7 @@ class Landline:
         self.clock = SystemClock()
 
     @classmethod
-    def of(cls, loaded: Sequence[Loaded], settings: Settings, *, open: bool) -> "Landline":  # noqa: A002 - as above
+    def of(cls, loaded: Sequence[Loaded], settings: Settings, *, open: bool) -> "Landline":  # noqa: A002 - the word of the contract and of the setting
         """Return a server for agents that were loaded from targets; what the command line uses."""
         instance = cls(settings=settings, open=open)
         instance._loaded = list(loaded)
@@ -182,8 +182,9 @@ class Landline:
             if bind is not None:
                 key = id(item.adapter)
                 bound[key] = bound.get(key) or bind(self.egress)
-                item = replace(item, adapter=bound[key])  # noqa: PLW2901 - the same agent, bound
-            items.append(item)
+                items.append(replace(item, adapter=bound[key]))
+            else:
+                items.append(item)
         return items
 
     @cached_property

@@ -67,11 +67,11 @@ def load_all(targets: Sequence[str], adapters: Sequence[Adapter]) -> list[Loaded
     """
     found: dict[str, tuple[Loaded, str]] = {}
     for target in targets:
-        for item in load_agents(target, adapters):
-            name = item.name
+        for loaded in load_agents(target, adapters):
+            item, name = loaded, loaded.name
             if item.error and name in found:
                 name = next(f"{item.name}_{n}" for n in range(2, 1000) if f"{item.name}_{n}" not in found)
-                item = _broken(name, item.error, item.cause)  # noqa: PLW2901 - the same entry under a free name
+                item = _broken(name, item.error, item.cause)
             other = found.setdefault(name, (item, target))
             if not _same(other[0], item):
                 raise AgentsClash(name, [other[1], target])

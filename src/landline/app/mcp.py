@@ -76,7 +76,7 @@ def mcp(  # noqa: PLR0913 - part of the public surface; every argument but the f
     )
 
 
-def mcp_stdio(  # noqa: PLR0913 - as above
+def mcp_stdio(  # noqa: PLR0913 - part of the public surface; every argument but the first few is a keyword
     command: str,
     *args: str,
     name: str | None = None,

@@ -264,7 +264,7 @@ class _Transport(httpx.AsyncBaseTransport):
             content=request.stream,
             extensions={k: v for k, v in given.items() if k != "landline.stream"},
         )
-        with _named_for_httpx():
+        with _NamedForHttpx():
             async with _within(until):
                 got = await self._pool.handle_async_request(sent)
         body = _Body(cast("AsyncIterator[bytes]", got.stream), self._max_bytes, until)
@@ -303,7 +303,7 @@ class _Body(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         taken = 0
-        with _named_for_httpx():
+        with _NamedForHttpx():
             source = aiter(self._source)
             while True:
                 try:
@@ -331,7 +331,7 @@ async def _within(until: float | None) -> AsyncGenerator[None]:
         raise EgressTimedOut("The other server took too long over its answer.") from None
 
 
-class _named_for_httpx:  # noqa: N801 - reads as a statement
+class _NamedForHttpx:
     """Turn the transport's exceptions into the client's, as httpx does in a place that is its own."""
 
     def __enter__(self) -> None:

@@ -42,6 +42,12 @@ Tell = Callable[[Exception, Request], Response]
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
 
+def _marked(endpoint: _Endpoint, name: str, value: object) -> _Endpoint:
+    """Leave on a handler what its route is to know."""
+    setattr(endpoint, name, value)
+    return endpoint
+
+
 def requires(*scopes: Needed) -> Callable[[_Endpoint], _Endpoint]:
     """Declare the scopes a route needs. A route without a declaration does not start (TRU-5)."""
     named = [name for needed in scopes for name in ((needed,) if isinstance(needed, str) else needed)]
@@ -50,22 +56,19 @@ def requires(*scopes: Needed) -> Callable[[_Endpoint], _Endpoint]:
         raise ValueError(f"A route must require scopes that exist, not {unknown or 'none'}; see `public`.")
 
     def declare(endpoint: _Endpoint) -> _Endpoint:
-        endpoint.__landline_scopes__ = scopes  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
-        return endpoint
+        return _marked(endpoint, "__landline_scopes__", scopes)
 
     return declare
 
 
 def public(endpoint: _Endpoint) -> _Endpoint:
     """Declare that a route is for everybody, without a credential."""
-    endpoint.__landline_scopes__ = ()  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
-    return endpoint
+    return _marked(endpoint, "__landline_scopes__", ())
 
 
 def takes_uploads(endpoint: _Endpoint) -> _Endpoint:
     """Declare that a route's body is an upload, with the larger limit."""
-    endpoint.__landline_upload__ = True  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
-    return endpoint
+    return _marked(endpoint, "__landline_upload__", True)
 
 
 def lists(*prefixes: str) -> Callable[[_Endpoint], _Endpoint]:
@@ -75,8 +78,7 @@ def lists(*prefixes: str) -> Callable[[_Endpoint], _Endpoint]:
     """
 
     def declare(endpoint: _Endpoint) -> _Endpoint:
-        endpoint.__landline_lists__ = prefixes  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
-        return endpoint
+        return _marked(endpoint, "__landline_lists__", prefixes)
 
     return declare
 

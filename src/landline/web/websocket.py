@@ -14,6 +14,7 @@ from landline.model.errors import Forbidden, Invalid, LandlineError
 from landline.web.caller import Needed, admit
 from landline.web.door import Door
 from landline.web.problems import respond
+from landline.web.route import requires
 from landline.web.sse import SlowReader
 
 __all__ = ["MAX_MESSAGE_BYTES", "ClosedSocket", "Socket", "request_of", "socket_endpoint"]
@@ -104,8 +105,7 @@ def socket_endpoint(
         except (TimeoutError, RuntimeError, OSError, WebSocketDisconnect):
             pass  # The client was faster, or reads nothing any more.
 
-    endpoint.__landline_scopes__ = tuple(scopes)  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
-    return endpoint
+    return requires(*scopes)(endpoint)
 
 
 async def _run(serving: Awaitable[None], door: Door) -> tuple[int, str]:

@@ -76,7 +76,7 @@ def _moved(tool: BaseTool, threads: Executor) -> BaseTool | None:
     if type(tool)._arun is not BaseTool._arun:  # pyright: ignore[reportPrivateUsage] - how the framework tells sync tools
         return None
     twin = copy.copy(tool)
-    run = _threaded(tool._run, threads)  # pyright: ignore[reportPrivateUsage] - see above
+    run = _threaded(tool._run, threads)  # pyright: ignore[reportPrivateUsage] - the sync body itself, to be run in a thread
     # Past pydantic, which takes no attribute that is not a field; methods are looked up on the object first.
     object.__setattr__(twin, "_arun", run)
     return twin

@@ -38,7 +38,7 @@ class _DataTypes(set[tuple[str, ...]]):
 
 def _serializer() -> JsonPlusSerializer:
     made = JsonPlusSerializer(allowed_msgpack_modules=None)
-    made._unpack_ext_hook = unpack_hook(_DataTypes())  # pyright: ignore[reportPrivateUsage] - see above
+    made._unpack_ext_hook = unpack_hook(_DataTypes())  # pyright: ignore[reportPrivateUsage] - the constructor takes names of modules only
     return made
 
 

@@ -73,9 +73,11 @@ def _reachable(agent: Any) -> list[Any]:
             if isinstance(target, Handoff):
                 # A handoff made by hand names no agent object.
                 ref = cast("Any", target)._agent_ref
-                target = None if ref is None else ref()  # noqa: PLW2901 - the agent behind it
-            if target is not None and not any(target is known for known in found):
-                found.append(target)
+                behind = None if ref is None else ref()
+            else:
+                behind = target
+            if behind is not None and not any(behind is known for known in found):
+                found.append(behind)
     return found
 
 

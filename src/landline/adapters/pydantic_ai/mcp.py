@@ -146,7 +146,7 @@ class _Kept:
         if self._per_run:
             return
         # While the toolset stays entered it would keep its first list for good: there is no public way to drop it.
-        self._toolset._cached_tools = None  # pyright: ignore[reportPrivateUsage] - no public way, see above
+        self._toolset._cached_tools = None  # pyright: ignore[reportPrivateUsage] - no public way to drop it
         async with asyncio.timeout(LIST_S):
             await self._toolset.list_tools()
 

@@ -34,7 +34,10 @@ class ToolBox:
 
 
 class AdapterKit:
-    """Fixture agents: derive from it. A method whose capability the adapter does not declare is never called."""
+    """Fixture agents: derive from it. A method whose capability the adapter does not declare is never called.
+
+    So none of them is abstract: a kit writes the agents its adapter can have, and the others raise NotImplementedError.
+    """
 
     @property
     def adapter(self) -> Adapter:

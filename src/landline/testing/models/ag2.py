@@ -51,7 +51,7 @@ class ScriptConfig(ModelConfig):
         return _Client(self)
 
     def create_files_client(self) -> Any:
-        raise NotImplementedError
+        raise NotImplementedError  # abstract in AG2, which asks for it where an agent uploads files
 
 
 class _Client(LLMClient):

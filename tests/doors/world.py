@@ -107,7 +107,7 @@ async def world_of(folder: Path) -> World:
     world = World(process=process, keys=keys)
     try:
         await _furnish(world)
-    except BaseException:
+    except BaseException:  # a cancel too must not leave the server behind
         process.kill()
         raise
     return world

@@ -192,7 +192,7 @@ def opened(url: str) -> Generator[Any]:
         page.goto(url)
         try:
             yield page
-        except BaseException:
+        except BaseException:  # whatever broke it, what the page showed helps whoever looks for it
             print(
                 f"MesopUI showed, also in {HERE / 'page.png'}:\n\n{page.inner_text('body')}\n",
                 file=sys.stderr,

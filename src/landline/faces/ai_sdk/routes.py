@@ -22,7 +22,7 @@ from landline.model.runs import Answer
 from landline.model.threads import Thread
 from landline.ports.runs import StartRun
 from landline.ports.store import IdempotencyKey
-from landline.web.caller import CallerOf, check_scopes, with_context
+from landline.web.caller import CallerOf, with_context
 from landline.web.face import FacePorts
 from landline.web.inline_files import keep_file, part_of
 from landline.web.route import Entry, LandlineRoute, add_routes, assert_declared, requires, takes_uploads

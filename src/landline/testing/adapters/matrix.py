@@ -90,8 +90,9 @@ def pytest_sessionfinish(session: pytest.Session) -> Generator[None]:
 
 
 def _whole(config: pytest.Config) -> bool:
-    options = config.option
-    return not (options.keyword or options.lf or any("::" in argument for argument in config.args))
+    # `lf` is an option of a plugin that may be switched off.
+    chosen = config.getoption("keyword") or config.getoption("lf", False)
+    return not (chosen or any("::" in argument for argument in config.args))
 
 
 def _gathered(stats: Mapping[str, list[Any]]) -> dict[str, dict[str, str]]:

@@ -132,6 +132,25 @@ class Process:
         pages = (Path(f"/proc/{pid}/statm").read_text().split()[1] for pid in self._family(self._child.pid))
         return sum(int(count) for count in pages) * _PAGE / 1024
 
+    def pss_kb(self) -> float:
+        """Return the memory of the process and its children now, what is shared with others by its share.
+
+        Where the system does not tell it, the resident memory.
+        """
+        found = 0.0
+        for pid in self._family(self._child.pid):
+            try:
+                told = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            except OSError:
+                return self.rss_kb()
+            found += float(told.partition("\nPss:")[2].split()[0])
+        return found
+
+    @property
+    def running(self) -> bool:
+        """Whether the process has not ended."""
+        return self._child.poll() is None
+
     def wait_quiet(self, timeout_s: float = 30.0) -> None:
         """Wait until the server has worked off what the last load left behind."""
         until = time.monotonic() + timeout_s

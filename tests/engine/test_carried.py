@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 
+from landline.engine.carried import check_carried
+from landline.model.agents import AgentInfo, ToolInfo
 from landline.model.callers import LOCAL
 from landline.model.carried import Carried, CarriedMessage, ClientTool
 from landline.model.errors import Conflict, Invalid, LandlineError
@@ -14,8 +16,9 @@ from landline.model.messages import Message, TextPart
 from landline.model.runs import Answer
 from landline.ports.adapter import Ask, Finished, ToolCall, Turn
 from landline.ports.store import MessageQuery, RunQuery
+from landline.testing.clock import VirtualClock
 from landline.testing.fakes import say
-from tests.engine.conftest import Server
+from tests.engine.conftest import Boot, Server
 
 LOOK = ClientTool(name="look", description="Looks.", parameters={"type": "object"})
 
@@ -138,4 +141,70 @@ async def test_what_an_agent_cannot_take_is_refused_and_nothing_is_written(
         await server.start(carried=given)
     assert refused.value.code == code
     assert (await server.store.list_runs(LOCAL, RunQuery())).items == []
+    await server.stop()
+
+
+@pytest.mark.contract("TRU-19", "FACE-6")
+@pytest.mark.parametrize(
+    ("given", "code"),
+    [
+        (Carried(tools=(LOOK,)), "tool_name_taken"),
+        (Carried(output_schema={"type": "array"}), "invalid_output_schema"),
+        (Carried(output_schema={}), "invalid_output_schema"),
+    ],
+)
+def test_what_no_client_may_bring_is_refused_to_agents_that_take_all(given: Carried, code: str) -> None:
+    """A tool under the name of one of the agent's own would be called in its place."""
+    info = AgentInfo(
+        name="a",
+        title="A",
+        framework="script",
+        version="1",
+        tools=[ToolInfo(name="look")],
+        capabilities=["client_tools", "output_schema", "carried_history"],
+    )
+    with pytest.raises(Invalid) as refused:
+        check_carried(given, info, on_thread=False)
+    assert refused.value.code == code
+
+
+@pytest.mark.contract("TRU-19", "RUN-8")
+async def test_the_client_is_not_given_calls_of_the_agents_own_tools(boot: Boot) -> None:
+    """Whoever brings a tool could else carry out, or approve by a result, what a human should approve."""
+
+    async def script(turn: Turn) -> AsyncIterator[Event | Finished]:
+        asked = Ask(key="approve:c9", kind="approval", prompt="Delete?", tool="delete", call_id="c9")
+        (answer,) = await turn.line.ask(asked)
+        async for item in say(str(answer.approve)):
+            yield item
+
+    server = await boot(a=script)
+    run = await server.start(carried=Carried(tools=(LOOK,)))
+    await server.ended(run.id)
+    (question,) = (await server.get(run.id)).questions
+    assert (question.kind, question.client) == ("approval", False)
+    with pytest.raises(Invalid):
+        await server.core.runs.answer(
+            LOCAL, run.id, [Answer(question_id=question.question_id, value="deleted")]
+        )
+    assert (await server.get(run.id)).status == "waiting"
+
+
+@pytest.mark.contract("RUN-8")
+async def test_a_call_that_the_client_let_pass_was_not_carried_out(tmp_path: Path) -> None:
+    async def script(turn: Turn) -> AsyncIterator[Event | Finished]:
+        (tool,) = turn.tools
+        asked = Ask(key="c", kind="approval", prompt="", tool=tool.name, call_id="c1", expires_s=60)
+        (answer,) = await turn.line.ask(asked)
+        async for item in say("looked" if answer.approve else "nobody looked"):
+            yield item
+
+    clock = VirtualClock()
+    server = await Server(tmp_path, {"a": script}, clock=clock).boot()
+    run = await server.start(carried=Carried(tools=(LOOK,)))
+    events = await server.ended(run.id)
+    while (await server.get(run.id)).status == "waiting":
+        await clock.advance(30)
+    await server.ended(run.id, after=events[-1].seq)
+    assert (await server.get(run.id)).output == "nobody looked"
     await server.stop()

@@ -467,6 +467,43 @@ async def test_a_message_answers_questions_by_one_grammar(
         assert result["task"]["history"][-1]["parts"] == parts
 
 
+@pytest.mark.contract("TRU-5", "RUN-8")
+async def test_who_may_run_agents_may_not_answer_for_people(world: World) -> None:
+    ports = native_ports(world, door=Door(authenticator=FakeAuthenticator(open_=False)))
+    async with client_of(ports) as client:
+        client.headers["x-api-key"] = "key-runner"
+        id_ = await waiting(client, world, APPROVE)
+        refused = await client.post(URL, json=rpc("SendMessage", {"message": message("yes", taskId=id_)}))
+        assert refused.status_code == 403
+        assert "approvals:answer" in refused.json()["error"]["message"]
+        assert world.run_rows[id_].status == "waiting"
+
+
+@pytest.mark.contract("FACE-10", "RUN-5")
+async def test_a_task_that_has_ended_is_neither_followed_nor_canceled(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    whole = (await ask(client, "SendMessage", {"message": message()}))["task"]["id"]
+    world.finish = False
+    sent = {"message": message(), "configuration": {"returnImmediately": True}}
+    stopped = (await ask(client, "SendMessage", sent))["task"]["id"]
+    task = await ask(client, "CancelTask", {"id": stopped})
+    assert task["status"]["state"] == "TASK_STATE_CANCELED"
+    for id_ in (whole, stopped):
+        assert (await ask(client, "SubscribeToTask", {"id": id_}))["code"] == -32004
+        assert (await ask(client, "CancelTask", {"id": id_}))["code"] == -32002
+
+
+@pytest.mark.contract("FACE-10", "THR-2")
+async def test_a_context_of_one_agent_is_none_of_another(world: World) -> None:
+    async with client_of(native_ports(world, agents=Agents(info(), info("broken")))) as client:
+        for name in ("notes", "broken"):
+            sent = rpc("SendMessage", {"message": message(contextId="c")})
+            task = (await client.post(f"/a2a/{name}", json=sent)).json()["result"]["task"]
+            assert task["contextId"] == "c"
+    assert [row.agent for row in world.thread_rows.values()] == ["notes", "broken"]
+
+
 @pytest.mark.contract("FACE-10")
 async def test_an_agent_may_answer_with_a_message(client: httpx.AsyncClient, world: World) -> None:
     world.finish = False

@@ -3,7 +3,7 @@
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 import pytest
@@ -14,8 +14,16 @@ from landline.faces.openai import face
 from landline.faces.openai.responses_socket import ResponsesSocket
 from landline.faces.openai.responses_turn import Responses
 from landline.model.callers import LOCAL
-from landline.model.events import MessageCompleted, MessageStarted, RunCompleted, RunResumed, TextDelta
-from landline.model.runs import Usage
+from landline.model.events import (
+    MessageCompleted,
+    MessageStarted,
+    QuestionAsked,
+    RunCompleted,
+    RunResumed,
+    RunWaiting,
+    TextDelta,
+)
+from landline.model.runs import Question, Usage
 from landline.testing.faces.openai_responses import check_stream
 from landline.web import problems
 from landline.web.door import Door
@@ -86,6 +94,42 @@ async def test_a_reader_may_read_only(keyed: httpx.AsyncClient) -> None:
     body = {"model": "notes", "previous_response_id": made["id"]}
     packed = await keyed.post(RESPONSES + "/compact", json=body, headers=runner)
     assert packed.status_code == 403, "a window is the thread's messages, packed"
+
+
+@pytest.mark.contract("TRU-5", "RUN-5")
+async def test_a_reader_cancels_and_deletes_nothing(keyed: httpx.AsyncClient, world: World) -> None:
+    world.finish = False
+    made = (await create(keyed, {"x-api-key": "key-local"}, background=True)).json()
+    reader = {"x-api-key": "key-reader"}
+    for method, path in (("POST", "/cancel"), ("DELETE", "")):
+        refused = await keyed.request(method, f"{RESPONSES}/{made['id']}{path}", headers=reader)
+        assert refused.status_code == 403
+    assert not world.cancelled
+    assert (await keyed.get(f"{RESPONSES}/{made['id']}", headers=reader)).json()["status"] == "in_progress"
+
+
+@pytest.mark.contract("TRU-5", "RUN-8")
+@pytest.mark.parametrize("kind", ["approval", "input"])
+async def test_who_may_run_agents_may_not_answer_for_people(
+    keyed: httpx.AsyncClient, world: World, kind: Literal["approval", "input"]
+) -> None:
+    world.finish = False
+    runner = {"x-api-key": "key-runner"}
+    made = (await create(keyed, runner, background=True)).json()
+    run_id = made["id"].removeprefix("resp_")
+    asked, _ = world.write(
+        run_id,
+        QuestionAsked(question_id="q", kind=kind, prompt="Well?"),
+        RunWaiting(questions=[Question(question_id="q", kind=kind, prompt="Well?")]),
+    )
+    place = f"mcpr_{run_id.replace('-', '')}_{asked.seq}"
+    approval = [{"type": "mcp_approval_response", "approval_request_id": place, "approve": True}]
+    given = approval if kind == "approval" else "Yes"
+    refused = await create(keyed, runner, previous_response_id=made["id"], input=given)
+    assert (refused.status_code, "approvals:answer" in refused.text) == (403, True)
+    assert world.run_rows[run_id].status == "waiting"
+    taken = await create(keyed, {"x-api-key": "key-local"}, previous_response_id=made["id"], input=given)
+    assert (taken.status_code, world.run_rows[run_id].status) == (200, "completed")
 
 
 async def test_a_repeat_with_the_same_key_is_the_same_response(

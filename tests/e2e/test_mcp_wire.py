@@ -292,6 +292,20 @@ async def test_an_approval_before_the_question_is_none(open_line: Line) -> None:
 
 
 @pytest.mark.contract("FACE-11", "EVT-4")
+async def test_who_comes_back_with_an_answer_is_told_only_what_is_new(open_line: Line) -> None:
+    asked = await open_line.call("eraser", {"message": "x"}, capabilities=FORMS, progress="p1")
+    (key,) = asked.result["inputRequests"]
+    given = {key: {"action": "accept", "content": {"approve": True}}}
+    state = {"requestState": asked.result["requestState"], "inputResponses": given}
+    done = await open_line.call("eraser", {"message": "x"}, capabilities=FORMS, progress="p2", params=state)
+    said = [[told["params"]["message"] for told in answer.notifications] for answer in (asked, done)]
+    assert said == [
+        ["Writing", "Asking: Allow erase?"],
+        ["Going on", "Calling erase", "erase is done", "Writing"],
+    ]
+
+
+@pytest.mark.contract("FACE-11", "EVT-4")
 async def test_a_state_survives_a_restart(tmp_path: Path) -> None:
     async with line(tmp_path) as found:
         asked = await found.call("eraser", {"message": "x"}, capabilities=FORMS)

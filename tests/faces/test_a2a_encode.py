@@ -201,6 +201,23 @@ def test_state_at_any_event_and_the_updates_after_it_add_up_to_the_task(name: st
         assert seen.task() == last.task()
 
 
+@pytest.mark.contract("FACE-10", "FACE-17")
+@pytest.mark.parametrize(
+    ("name", "emptied", "left"),
+    [("retracted", ["m", "m.6"], "right"), ("lost worker", ["m"], "Hello")],
+)
+def test_what_was_taken_back_is_emptied_for_readers_and_in_no_task(
+    name: str, emptied: list[str], left: str
+) -> None:
+    after = view()
+    stream = fold(log(LOGS[name]), after)
+    told = [frame["artifactUpdate"]["artifact"] for frame in stream if "artifactUpdate" in frame]
+    gone = [one for one in told if one.get("metadata") == {"retracted": True}]
+    assert [(one["artifactId"], one["parts"]) for one in gone] == [(id_, [{"text": ""}]) for id_ in emptied]
+    assert shown(list(check_a2a_stream(stream).artifacts.values())) == [[left, []]]
+    assert shown([one["parts"] for one in after.task()["artifacts"]]) == [[left, []]]
+
+
 def test_a_text_on_the_wire() -> None:
     ids = {"taskId": "r", "contextId": "c"}
     history = [{"messageId": "mine", **ids, "role": "ROLE_USER", "parts": [{"text": "hi"}]}]

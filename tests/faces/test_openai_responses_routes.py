@@ -132,6 +132,35 @@ async def test_who_may_run_agents_may_not_answer_for_people(
     assert (taken.status_code, world.run_rows[run_id].status) == (200, "completed")
 
 
+async def test_all_calls_of_the_clients_that_wait_need_their_outputs(
+    client: httpx.AsyncClient, world: World
+) -> None:
+    world.finish = False
+    made = (await create(client, background=True)).json()
+    run_id = made["id"].removeprefix("resp_")
+    calls = [
+        QuestionAsked(question_id=name, kind="input", prompt="", tool=name, call_id=name, client=True)
+        for name in ("look", "hear")
+    ]
+    open_ = [
+        Question(question_id=c.question_id, kind="input", prompt="", tool=c.tool, client=True) for c in calls
+    ]
+    *asked, _ = world.write(run_id, *calls, RunWaiting(questions=open_))
+    given = [
+        {
+            "type": "function_call_output",
+            "call_id": f"call_{run_id.replace('-', '')}_{one.seq}",
+            "output": "x",
+        }
+        for one in asked
+    ]
+    for some in (given[:1], given[1:], [given[0], given[0]]):
+        refused = await create(client, previous_response_id=made["id"], input=some)
+        assert (refused.status_code, "No tool output found" in refused.text) == (400, True)
+        assert world.run_rows[run_id].status == "waiting"
+    assert (await create(client, previous_response_id=made["id"], input=given)).status_code == 200
+
+
 async def test_a_repeat_with_the_same_key_is_the_same_response(
     client: httpx.AsyncClient, world: World
 ) -> None:

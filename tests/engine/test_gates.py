@@ -1,5 +1,6 @@
 """Gates on runs: asked by admission in order, and between the agent and the log while a segment goes on."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -57,6 +58,13 @@ async def fitted(boot: Boot, *gates: Plain, **agents: Any) -> Server:
     return server
 
 
+async def over(gate: Plain) -> None:
+    """Return once the gate was closed, which happens after readers have heard the end."""
+    async with asyncio.timeout(5):
+        while not gate.noted[-1].startswith("closed"):  # noqa: ASYNC110 - a gate tells nobody when it is closed
+            await asyncio.sleep(0.005)
+
+
 def talk(turn: Turn) -> AsyncIterator[Event | Finished]:
     return say("one ", "two")
 
@@ -81,6 +89,7 @@ async def test_a_refusal_at_the_door_leaves_nothing_behind_and_an_input_may_be_c
     events = await server.ended(run.id)
     assert b"hidden" in events[0].body
     assert all(b"secret" not in event.body for event in events)
+    await over(changes)
     assert changes.noted[-1] == "closed run.completed"
 
 
@@ -131,6 +140,7 @@ async def test_a_gate_ends_a_run_and_the_agent_does_nothing_more(boot: Boot) -> 
     ended = await server.get(run.id)
     assert (ended.status, ended.error) == ("failed", ErrorInfo(code="budget", message="That was enough."))
     assert not went_on
+    await over(gate)
     assert gate.noted[-1] == "closed run.failed"
 
 

@@ -10,12 +10,10 @@ from typing import Any
 
 import httpx
 import pytest
-from fastapi.routing import iter_route_contexts
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
-from landline.app.build import Landline
-from landline.web.route import scopes_of
+from tests.doors.served import WRITTEN, lines, served
 from tests.doors.table import DOORS, MESSAGES, Try
 from tests.doors.world import World, normal, world_of
 
@@ -29,22 +27,12 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     made.process.kill()
 
 
-def served() -> dict[str, tuple[Any, ...]]:
-    """Return the doors of a server with every face, and the scopes each declares; sockets have no method."""
-    app: Any = Landline([_nothing], open=False, faces=["all"]).app
-    found: dict[str, tuple[Any, ...]] = {}
-    for context in iter_route_contexts(app._app.routes):
-        scopes = tuple(scopes_of(context.endpoint) or ())
-        for method in sorted(context.methods or {"WS"}):
-            found[f"{method} {context.path}"] = scopes
-    return found
-
-
-def _nothing(text: str) -> str:
-    return text
-
-
 SERVED = served()
+
+
+@pytest.mark.contract("TRU-5")
+def test_what_a_door_asks_for_changes_only_on_purpose() -> None:
+    assert lines(SERVED) == WRITTEN.read_text(encoding="utf-8"), "see python -m tests.doors.served"
 
 
 @pytest.mark.contract("TRU-5")

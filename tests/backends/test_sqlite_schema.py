@@ -26,6 +26,7 @@ from landline.backends.sqlite import log as sqlite_log
 from landline.backends.sqlite import messages as sqlite_messages
 from landline.backends.sqlite import search as sqlite_search
 from landline.backends.sqlite import threads as sqlite_threads
+from landline.gates.auth import make_key
 from landline.model.callers import SYSTEM
 from landline.model.errors import LandlineError
 from landline.testing.stores import ALICE, new_thread, start
@@ -198,10 +199,15 @@ async def test_a_database_of_the_first_schema_is_migrated_with_its_runs(tmp_path
     await store.open()
     thread = await new_thread(store)
     run = (await start(store, thread.id)).run
+    _, key = make_key(tenant=ALICE.tenant, user=ALICE.user, at=run.created_at)
+    await store.add_key(SYSTEM, key)
     await store.close()
     with sqlite3.connect(path) as connection:
         connection.execute("ALTER TABLE runs DROP COLUMN routed_to")
         connection.execute("ALTER TABLE runs DROP COLUMN carried")
+        for column in ("agents", "tier", "limits", "replaces"):
+            connection.execute(f"ALTER TABLE api_keys DROP COLUMN {column}")
+        connection.execute("DROP TABLE users")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
     connection.close()
     store = SqliteStore(path)
@@ -209,6 +215,8 @@ async def test_a_database_of_the_first_schema_is_migrated_with_its_runs(tmp_path
     assert await store.get_run(ALICE, run.id) == run
     later = await start(store, (await new_thread(store)).id, routed_to="notes")
     assert (await store.get_run(ALICE, later.run.id)).routed_to == "notes"
+    kept = await store.get_key(ALICE, key.id)
+    assert (kept.hash, kept.tier, kept.agents, kept.limits) == (key.hash, "free", None, None)
     await store.close()
 
 

@@ -1,8 +1,9 @@
 """Who asks: the principal that every store call takes."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-__all__ = ["ALL_SCOPES", "KNOWN_SCOPES", "LOCAL", "SYSTEM", "Caller"]
+__all__ = ["ALL_SCOPES", "KNOWN_SCOPES", "LOCAL", "MAX_USER_CHARS", "SYSTEM", "Caller", "is_user_name"]
 
 ALL_SCOPES = frozenset(
     {
@@ -29,7 +30,7 @@ class Caller:
     """An authenticated principal in a tenant.
 
     Rows belong to one `tenant` and one `user`; what a caller may do at all is in `scopes`. `agents` are the names of those it
-    may use, None for every one. `tier` is what limits and prices go by. `key_id` is the API key it came with, `credential`
+    may use, None for every one. `tier` is what limits and prices go by, `limits` are those of its own key. `key_id` is the API key it came with, `credential`
     whatever it came with, for whoever closes what stays open once that does not hold any more (TRU-1).
     """
 
@@ -41,11 +42,24 @@ class Caller:
     tier: str = "free"
     key_id: str | None = None
     credential: str | None = None
+    limits: Mapping[str, str] | None = field(default=None, hash=False)
     system: bool = False
 
     def owns(self, tenant: str, user: str) -> bool:
         """Tell whether rows of `tenant` and `user` are this caller's own."""
         return self.system or (self.tenant == tenant and self.user == user)
+
+    def governs(self, tenant: str, user: str) -> bool:
+        """Tell whether keys and the account of `user` in `tenant` are this caller's to look after."""
+        return self.owns(tenant, user) or (self.tenant == tenant and "admin" in self.scopes)
+
+
+MAX_USER_CHARS = 200
+
+
+def is_user_name(text: str) -> bool:
+    """Tell whether `text` may name a user: 1 to `MAX_USER_CHARS` visible characters, without spaces."""
+    return 0 < len(text) <= MAX_USER_CHARS and text.isprintable() and not any(map(str.isspace, text))
 
 
 LOCAL = Caller(tenant="local", user="local")

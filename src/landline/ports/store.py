@@ -1,4 +1,4 @@
-"""The store: threads, runs, logs, questions and keys, on disk. Every call takes the caller (TRU, THR-2).
+"""The store: threads, runs, logs, questions, keys and users, on disk. Every call takes the caller (TRU, THR-2).
 
 A row of somebody else is answered exactly like a row that never existed. Each method is one transaction. Methods that
 accept, settle or answer return only after the disk has it.
@@ -18,6 +18,7 @@ from landline.model.runs import Answer, Outcome, Question, Run, Status, Usage
 from landline.model.threads import Page, Thread
 from landline.ports.documents import Documents
 from landline.ports.keys import Keys
+from landline.ports.people import Users
 
 __all__ = [
     "AcceptRun",
@@ -284,7 +285,7 @@ class NewFile:
     idempotency: IdempotencyKey | None = None
 
 
-class Store(Documents, Keys, Protocol):
+class Store(Documents, Keys, Users, Protocol):
     """One database. Methods raise NotFound for ids that are not the caller's, StorageFailed when the disk refuses."""
 
     async def open(self) -> None:

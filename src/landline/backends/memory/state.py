@@ -12,6 +12,7 @@ from landline.model.runs import ACTIVE, TERMINAL, Answer, Outcome, Question, Run
 from landline.model.threads import Thread
 from landline.ports.documents import Document
 from landline.ports.keys import KeyRow
+from landline.ports.people import UserRow
 from landline.ports.store import AcceptRun, IdempotencyKey
 
 __all__ = ["MessageRow", "QuestionRow", "RunRow", "State", "ThreadRow", "missing"]
@@ -96,6 +97,7 @@ class State:
     runs: dict[str, RunRow] = field(default_factory=dict[str, RunRow])
     files: dict[str, tuple[Caller, FileInfo]] = field(default_factory=dict[str, tuple[Caller, FileInfo]])
     keys: dict[str, KeyRow] = field(default_factory=dict[str, KeyRow])
+    users: dict[str, UserRow] = field(default_factory=dict[str, UserRow])
     documents: dict[tuple[str, str, str], dict[str, Document]] = field(
         default_factory=dict[tuple[str, str, str], dict[str, Document]]
     )

@@ -1,10 +1,8 @@
 """The store in memory: each method is one uninterrupted piece of work on the event loop, so each is a transaction."""
 
-from collections.abc import Sequence
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Mapping, Sequence
 
-from landline.backends.memory import documents, questions, runs, threads
+from landline.backends.memory import documents, people, questions, runs, threads
 from landline.backends.memory.state import State, missing
 from landline.backends.sql.pages import bound_limit
 from landline.model.callers import Caller
@@ -15,6 +13,7 @@ from landline.model.runs import ACTIVE, Answer, Question, Run
 from landline.model.threads import Page, Thread
 from landline.ports.documents import Document, DocumentWrite
 from landline.ports.keys import KeyRow, NewKey
+from landline.ports.people import NewUser, UserPatch, UserRow
 from landline.ports.store import (
     Accepted,
     AcceptRun,
@@ -151,7 +150,7 @@ class MemoryStore:
     ) -> None:
         documents.write(self._state, caller, writes, needs)
 
-    # files and keys
+    # files, keys and users
 
     async def add_file(self, caller: Caller, new: NewFile) -> tuple[FileInfo, bool]:
         known = self._state.made_by(caller, new.idempotency)
@@ -167,23 +166,47 @@ class MemoryStore:
             raise missing("file", file_id)
         return info
 
-    async def add_key(self, caller: Caller, key: NewKey) -> None:
-        if not caller.owns(key.tenant, key.user):
-            raise missing("user", key.user)
-        columns: dict[str, Any] = {**asdict(key), "scopes": tuple(key.scopes)}
-        self._state.keys[key.id] = KeyRow(**columns)
+    async def add_key(self, caller: Caller, key: NewKey, *, retire_at: str | None = None) -> None:
+        people.add_key(self._state, caller, key, retire_at)
 
     async def find_key(self, prefix: str) -> list[KeyRow]:
-        return [row for _, row in sorted(self._state.keys.items()) if row.prefix == prefix]
+        return people.find_key(self._state, prefix)
 
-    async def list_keys(self, caller: Caller) -> list[KeyRow]:
-        return [row for _, row in sorted(self._state.keys.items()) if caller.owns(row.tenant, row.user)]
+    async def get_key(self, caller: Caller, key_id: str) -> KeyRow:
+        return people.get_key(self._state, caller, key_id)
+
+    async def list_keys(
+        self, caller: Caller, *, user: str | None = None, after: str = "", limit: int | None = None
+    ) -> list[KeyRow]:
+        return people.list_keys(self._state, caller, user=user, after=after, limit=limit)
 
     async def revoke_key(self, caller: Caller, key_id: str, *, at: str) -> None:
-        row = self._state.keys.get(key_id)
-        if row is None or not caller.owns(row.tenant, row.user):
-            raise missing("key", key_id)
-        self._state.keys[key_id] = replace(row, revoked_at=row.revoked_at or at)
+        people.revoke_key(self._state, caller, key_id, at)
+
+    async def used_keys(self, caller: Caller, used: Mapping[str, str]) -> None:
+        people.used_keys(self._state, caller, used)
+
+    async def add_user(self, caller: Caller, new: NewUser) -> None:
+        people.add_user(self._state, caller, new)
+
+    async def find_user(self, tenant: str, name: str) -> UserRow | None:
+        return people.find_user(self._state, tenant, name)
+
+    async def get_user(self, caller: Caller, user_id: str) -> UserRow:
+        return people.get_user(self._state, caller, user_id)
+
+    async def list_users(
+        self, caller: Caller, *, tenant: str | None = None, after: str = "", limit: int | None = None
+    ) -> list[UserRow]:
+        return people.list_users(self._state, caller, tenant=tenant, after=after, limit=limit)
+
+    async def update_user(self, caller: Caller, user_id: str, patch: UserPatch) -> UserRow:
+        return people.update_user(self._state, caller, user_id, patch)
+
+    async def note_sign_in(
+        self, user_id: str, *, right: bool, lock_at: int = 0, locked_until: str | None = None
+    ) -> int:
+        return people.note_sign_in(self._state, user_id, right, lock_at, locked_until)
 
     async def verify(self, caller: Caller) -> list[str]:
         broken: list[str] = []

@@ -12,7 +12,8 @@ from landline.model.messages import Native, Part
 from landline.model.runs import Answer, Question, Run, Usage
 from landline.model.threads import Thread
 from landline.ports.documents import Document
-from landline.ports.keys import KeyRow
+from landline.ports.keys import KeyRow, NewKey
+from landline.ports.people import NewUser, UserRow
 from landline.ports.store import Claim, NewMessage
 
 __all__ = [
@@ -29,12 +30,15 @@ __all__ = [
     "file_of",
     "json",
     "json_text",
+    "key_columns",
     "key_of",
     "message_columns",
     "optional_json",
     "parent_of",
     "run_of",
     "thread_of",
+    "user_columns",
+    "user_of",
 ]
 
 
@@ -47,7 +51,8 @@ class Row(Protocol):
 _encoder = msgspec.json.Encoder()
 _usage = msgspec.json.Decoder(Usage)
 _error = msgspec.json.Decoder(ErrorInfo)
-_scopes = msgspec.json.Decoder(list[str])
+_words = msgspec.json.Decoder(tuple[str, ...])
+_limits = msgspec.json.Decoder(dict[str, str])
 decode_question = msgspec.json.Decoder(Question).decode
 decode_answer = msgspec.json.Decoder(Answer).decode
 decode_parts = msgspec.json.Decoder(list[Part]).decode
@@ -173,10 +178,68 @@ def key_of(row: Row) -> KeyRow:
         hash=row["hash"],
         tenant=row["tenant"],
         user=row["user_id"],
-        scopes=tuple(_scopes.decode(row["scopes"])),
+        scopes=_words.decode(row["scopes"]),
         name=row["name"],
         at=row["created_at"],
         expires_at=row["expires_at"],
+        agents=_optional_words(row["agents"]),
+        tier=row["tier"],
+        limits=None if row["limits"] is None else _limits.decode(row["limits"]),
+        replaces=row["replaces"],
         revoked_at=row["revoked_at"],
         last_used_at=row["last_used_at"],
+        user_roles=_optional_words(row["user_roles"]),
+        user_disabled_at=row["user_disabled_at"],
     )
+
+
+def _optional_words(value: bytes | None) -> tuple[str, ...] | None:
+    return None if value is None else _words.decode(value)
+
+
+def key_columns(key: NewKey) -> dict[str, Any]:
+    """Return the columns of a new API key."""
+    return {
+        "id": key.id,
+        "tenant": key.tenant,
+        "user": key.user,
+        "prefix": key.prefix,
+        "hash": key.hash,
+        "scopes": json(list(key.scopes)),
+        "name": key.name,
+        "at": key.at,
+        "expires_at": key.expires_at,
+        "agents": optional_json(None if key.agents is None else list(key.agents)),
+        "tier": key.tier,
+        "limits": optional_json(key.limits),
+        "replaces": key.replaces,
+    }
+
+
+def user_of(row: Row) -> UserRow:
+    """Return the user of a row."""
+    return UserRow(
+        id=row["id"],
+        tenant=row["tenant"],
+        name=row["name"],
+        roles=_words.decode(row["roles"]),
+        at=row["created_at"],
+        email=row["email"],
+        password_hash=row["password_hash"],
+        disabled_at=row["disabled_at"],
+        failed_count=row["failed_count"],
+        locked_until=row["locked_until"],
+    )
+
+
+def user_columns(new: NewUser) -> dict[str, Any]:
+    """Return the columns of a new user."""
+    return {
+        "id": new.id,
+        "tenant": new.tenant,
+        "name": new.name,
+        "email": new.email,
+        "password_hash": new.password_hash,
+        "roles": json(list(new.roles)),
+        "at": new.at,
+    }

@@ -222,7 +222,28 @@ api_keys = sa.Table(
     sa.Column("expires_at", sa.Text),
     sa.Column("revoked_at", sa.Text),
     sa.Column("last_used_at", sa.Text),
+    sa.Column("agents", sa.LargeBinary),
+    sa.Column("tier", sa.Text, server_default="free", nullable=False),
+    sa.Column("limits", sa.LargeBinary),
+    sa.Column("replaces", sa.Text),
     sa.Index("api_keys_by_prefix", "prefix"),
+)
+
+users = sa.Table(
+    "users",
+    metadata,
+    sa.Column("id", sa.Text, primary_key=True),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("name", sa.Text, nullable=False),
+    sa.Column("email", sa.Text),
+    sa.Column("password_hash", sa.Text),
+    sa.Column("roles", sa.LargeBinary, nullable=False),
+    sa.Column("created_at", sa.Text, nullable=False),
+    sa.Column("disabled_at", sa.Text),
+    # Wrong passwords since the last right one, and until when no password is right.
+    sa.Column("failed_count", sa.Integer, nullable=False),
+    sa.Column("locked_until", sa.Text),
+    sa.Index("users_by_name", "tenant", "name", unique=True),
 )
 
 late_results = sa.Table(

@@ -1,4 +1,4 @@
--- What the migrations up to 0003 leave on SQLite, as text; see schema.py. A test holds the two equal.
+-- What the migrations up to 0004 leave on SQLite, as text; see schema.py. A test holds the two equal.
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -17,6 +17,10 @@ CREATE TABLE api_keys (
     expires_at TEXT,
     revoked_at TEXT,
     last_used_at TEXT,
+    agents BLOB,
+    tier TEXT DEFAULT 'free' NOT NULL,
+    limits BLOB,
+    replaces TEXT,
     PRIMARY KEY (id)
 );
 
@@ -111,6 +115,21 @@ CREATE TABLE threads (
 
 CREATE INDEX threads_by_base ON threads (base_id) WHERE base_id IS NOT NULL;
 CREATE INDEX threads_by_owner ON threads (tenant, user_id, updated_at, id);
+CREATE TABLE users (
+    id TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    name TEXT NOT NULL,
+    email TEXT,
+    password_hash TEXT,
+    roles BLOB NOT NULL,
+    created_at TEXT NOT NULL,
+    disabled_at TEXT,
+    failed_count INTEGER NOT NULL,
+    locked_until TEXT,
+    PRIMARY KEY (id)
+);
+
+CREATE UNIQUE INDEX users_by_name ON users (tenant, name);
 CREATE TABLE runs (
     n INTEGER NOT NULL,
     id TEXT NOT NULL,

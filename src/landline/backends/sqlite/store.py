@@ -1,7 +1,7 @@
 """The store on SQLite: each method is one operation, handed to the writer or to a reader."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from landline.backends.sql.errors import DatabaseLocked
@@ -32,6 +32,7 @@ from landline.model.runs import Answer, Question, Run
 from landline.model.threads import Page, Thread
 from landline.ports.documents import Document, DocumentWrite
 from landline.ports.keys import KeyRow, NewKey
+from landline.ports.people import NewUser, UserPatch, UserRow
 from landline.ports.store import (
     Accepted,
     AcceptRun,
@@ -226,7 +227,7 @@ class SqliteStore:
     ) -> None:
         await self._writer.run(lambda c: documents.write(c, caller, writes, needs), durable=True)
 
-    # files and keys
+    # files, keys and users
 
     async def add_file(self, caller: Caller, new: NewFile) -> tuple[FileInfo, bool]:
         return await self._writer.run(lambda c: people.add_file(c, caller, new), durable=True)
@@ -234,17 +235,56 @@ class SqliteStore:
     async def get_file(self, caller: Caller, file_id: str) -> FileInfo:
         return await self._readers.run(lambda c: people.get_file(c, caller, file_id))
 
-    async def add_key(self, caller: Caller, key: NewKey) -> None:
-        await self._writer.run(lambda c: people.add_key(c, caller, key), durable=True)
+    async def add_key(self, caller: Caller, key: NewKey, *, retire_at: str | None = None) -> None:
+        await self._writer.run(lambda c: people.add_key(c, caller, key, retire_at=retire_at), durable=True)
 
     async def find_key(self, prefix: str) -> list[KeyRow]:
         return await self._readers.run(lambda c: people.find_key(c, prefix))
 
-    async def list_keys(self, caller: Caller) -> list[KeyRow]:
-        return await self._readers.run(lambda c: people.list_keys(c, caller))
+    async def get_key(self, caller: Caller, key_id: str) -> KeyRow:
+        return await self._readers.run(lambda c: people.get_key(c, caller, key_id))
+
+    async def list_keys(
+        self, caller: Caller, *, user: str | None = None, after: str = "", limit: int | None = None
+    ) -> list[KeyRow]:
+        return await self._readers.run(
+            lambda c: people.list_keys(c, caller, user=user, after=after, limit=limit)
+        )
 
     async def revoke_key(self, caller: Caller, key_id: str, *, at: str) -> None:
         await self._writer.run(lambda c: people.revoke_key(c, caller, key_id, at=at), durable=True)
+
+    async def used_keys(self, caller: Caller, used: Mapping[str, str]) -> None:
+        await self._writer.run(lambda c: people.used_keys(c, caller, used), durable=False)
+
+    async def add_user(self, caller: Caller, new: NewUser) -> None:
+        await self._writer.run(lambda c: people.add_user(c, caller, new), durable=True)
+
+    async def find_user(self, tenant: str, name: str) -> UserRow | None:
+        return await self._readers.run(lambda c: people.find_user(c, tenant, name))
+
+    async def get_user(self, caller: Caller, user_id: str) -> UserRow:
+        return await self._readers.run(lambda c: people.get_user(c, caller, user_id))
+
+    async def list_users(
+        self, caller: Caller, *, tenant: str | None = None, after: str = "", limit: int | None = None
+    ) -> list[UserRow]:
+        return await self._readers.run(
+            lambda c: people.list_users(c, caller, tenant=tenant, after=after, limit=limit)
+        )
+
+    async def update_user(self, caller: Caller, user_id: str, patch: UserPatch) -> UserRow:
+        return await self._writer.run(lambda c: people.update_user(c, caller, user_id, patch), durable=True)
+
+    async def note_sign_in(
+        self, user_id: str, *, right: bool, lock_at: int = 0, locked_until: str | None = None
+    ) -> int:
+        return await self._writer.run(
+            lambda c: people.note_sign_in(
+                c, user_id, right=right, lock_at=lock_at, locked_until=locked_until
+            ),
+            durable=True,
+        )
 
     async def verify(self, caller: Caller) -> list[str]:
         return await self._readers.run(verify.verify) if caller.system else []

@@ -1,68 +1,71 @@
 """What an owner does to the data folder from the command line: keys, migration, checks. No server runs for it."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 
 from landline.app.faults import SetupError
+from landline.app.identity import accounts_of
 from landline.app.settings import Settings
 from landline.app.storing import open_store
 from landline.backends.sqlite import SqliteStore
-from landline.gates.auth import make_key
-from landline.model.callers import SYSTEM
+from landline.engine.loop import SystemClock
+from landline.gates.auth.accounts import key_info, user_info
+from landline.model.callers import SYSTEM, Caller
+from landline.model.errors import NotFound
+from landline.model.people import KeyInfo, UserInfo
 from landline.model.times import iso
-from landline.ports.keys import KeyRow
+from landline.ports.people import Accounts, KeyOrder, UserChange, UserOrder
+
+__all__ = [
+    "KeyOrder",
+    "UserChange",
+    "UserOrder",
+    "accounts",
+    "broken_invariants",
+    "check_free",
+    "decide_open",
+    "has_key",
+    "keys",
+    "prepare_database",
+    "user_named",
+    "users",
+]
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class KeyOrder:
-    """A key to make. `scopes` None is every scope."""
-
-    user: str
-    tenant: str
-    scopes: Sequence[str] | None = None
-    name: str | None = None
-    expires_in: timedelta | None = None
-
-
-async def add_key(settings: Settings, order: KeyOrder) -> tuple[str, dict[str, Any]]:
-    """Make a key and return (the key, which is kept nowhere; its row as it may be shown).
-
-    Raises:
-        Invalid: An unknown scope, or an empty user or tenant.
-    """
-    now = datetime.now(UTC)
-    secret, row = make_key(
-        tenant=order.tenant,
-        user=order.user,
-        at=iso(now),
-        scopes=order.scopes,
-        name=order.name,
-        expires_at=iso(now + order.expires_in) if order.expires_in else None,
-    )
+@asynccontextmanager
+async def accounts(settings: Settings) -> AsyncGenerator[tuple[Accounts, Caller]]:
+    """Open the database for looking after its keys and users, beside a running server too; yields them and the owner."""
     async with open_store(settings) as store:
-        await store.add_key(SYSTEM, row)
-    return secret, _shown(row)
+        yield accounts_of(settings, store, SystemClock()), SYSTEM
 
 
-async def keys(settings: Settings) -> list[dict[str, Any]]:
-    """Return every key, without its hash."""
+async def keys(settings: Settings) -> list[KeyInfo]:
+    """Return every key."""
     async with open_store(settings) as store:
-        return [_shown(row) for row in await store.list_keys(SYSTEM)]
+        return [key_info(row) for row in await store.list_keys(SYSTEM)]
+
+
+async def users(settings: Settings, tenant: str | None = None) -> list[UserInfo]:
+    """Return every user, or those of one tenant."""
+    async with open_store(settings) as store:
+        return [user_info(row) for row in await store.list_users(SYSTEM, tenant=tenant)]
+
+
+async def user_named(settings: Settings, tenant: str, name: str) -> UserInfo:
+    """Return a user by name. Raises NotFound."""
+    async with open_store(settings) as store:
+        found = await store.find_user(tenant, name)
+    if found is None:
+        raise NotFound(f"There is no user {name} in {tenant}.", code="user_not_found")
+    return user_info(found)
 
 
 async def has_key(settings: Settings) -> bool:
     """Tell whether anybody could sign in: a key that is neither revoked nor expired exists."""
     now = iso(datetime.now(UTC))
     async with open_store(settings) as store:
-        return any(_holds(row, now) for row in await store.list_keys(SYSTEM))
-
-
-async def revoke_key(settings: Settings, key_id: str) -> None:
-    """Make a key worthless from now on. Raises NotFound."""
-    async with open_store(settings) as store:
-        await store.revoke_key(SYSTEM, key_id, at=iso(datetime.now(UTC)))
+        return any(row.holds(now) for row in await store.list_keys(SYSTEM))
 
 
 async def broken_invariants(settings: Settings) -> list[str]:
@@ -109,23 +112,3 @@ async def decide_open(settings: Settings) -> bool:
             code="open_bind",
         )
     return False
-
-
-def _holds(row: KeyRow, now: str) -> bool:
-    return row.revoked_at is None and (row.expires_at is None or now < row.expires_at)
-
-
-def _shown(row: Any) -> dict[str, Any]:
-    names = (
-        "id",
-        "prefix",
-        "tenant",
-        "user",
-        "scopes",
-        "name",
-        "at",
-        "expires_at",
-        "revoked_at",
-        "last_used_at",
-    )
-    return {name: getattr(row, name, None) for name in names}

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 
-__all__ = ["KeyInfo", "UserInfo"]
+__all__ = ["KeyInfo", "MadeKey", "UserInfo"]
 
 
 class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,6 +28,12 @@ class KeyInfo(msgspec.Struct, frozen=True, kw_only=True):
     expires_at: str | None = None
     revoked_at: str | None = None
     last_used_at: str | None = None
+
+
+class MadeKey(KeyInfo, frozen=True, kw_only=True):
+    """A key that was just made; nothing else ever shows `key`."""
+
+    key: str
 
 
 class UserInfo(msgspec.Struct, frozen=True, kw_only=True):

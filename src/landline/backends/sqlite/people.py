@@ -11,8 +11,8 @@ from landline.backends.sqlite.connection import first
 from landline.backends.sqlite.documents import ALL
 from landline.backends.sqlite.idempotency import keep_key, replayed
 from landline.model.callers import Caller
-from landline.model.files import FileInfo
 from landline.model.errors import Conflict
+from landline.model.files import FileInfo
 from landline.ports.keys import KeyRow, NewKey
 from landline.ports.people import NewUser, UserPatch, UserRow
 from landline.ports.store import NewFile

@@ -6,27 +6,37 @@ The hash needs no salt or stretching: a key is 160 random bits, not a password.
 import hashlib
 import hmac
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Final
 
+from landline.gates.auth.roles import scopes_of_roles, tier_of_roles
+from landline.gates.auth.uses import Uses
 from landline.model.callers import ALL_SCOPES, KNOWN_SCOPES, LOCAL, SYSTEM, Caller
-from landline.model.errors import Invalid, Unauthenticated
+from landline.model.errors import Forbidden, Invalid, NotFound, Unauthenticated
 from landline.model.ids import new_id
 from landline.model.times import iso
 from landline.ports.clock import Clock
 from landline.ports.keys import KeyRow, NewKey
+from landline.ports.people import UserRow
 from landline.ports.store import Store
 
-__all__ = ["KeyAuthenticator", "OpenAuthenticator", "make_key"]
+__all__ = ["CREDENTIAL", "KeyAuthenticator", "OpenAuthenticator", "make_key"]
 
-PREFIX = "ll_"
-FIND_CHARS = len(PREFIX) + 8
-CACHED_S = 2.0
+PREFIX: Final = "ll_"
+FIND_CHARS: Final = len(PREFIX) + 8
+CACHED_S: Final = 2.0
 """How long a checked key is believed: a revoked key must stop working within 5 s everywhere (TRU-1)."""
-CACHED_KEYS = 10_000
-MAX_KEY_CHARS = 200
+CACHED_KEYS: Final = 10_000
+MAX_KEY_CHARS: Final = 200
+CREDENTIAL: Final = "key:"
+"""What `Caller.credential` begins with for a key; its id follows."""
+
+_NO_ROLES: Final[Mapping[str, Sequence[str]]] = {}
 
 
-def make_key(
+def make_key(  # noqa: PLR0913 - what a key is made of; all by keyword
     *,
     tenant: str,
     user: str,
@@ -34,13 +44,19 @@ def make_key(
     scopes: Sequence[str] | None = None,
     name: str | None = None,
     expires_at: str | None = None,
+    agents: Sequence[str] | None = None,
+    tier: str = "free",
+    limits: Mapping[str, str] | None = None,
+    replaces: str | None = None,
 ) -> tuple[str, NewKey]:
     """Return a fresh key, which is never stored, and the row that is.
 
     Args:
-        scopes: What the key may do; every scope without it.
+        scopes: What the key may do; every scope of a user without it.
         at: ISO time.
         expires_at: ISO time.
+        agents: The names of those it may use; every one without it.
+        replaces: The id of the key that this one follows.
 
     Raises:
         Invalid: An unknown scope, or an empty user or tenant.
@@ -62,6 +78,10 @@ def make_key(
         name=name,
         at=at,
         expires_at=expires_at,
+        agents=None if agents is None else sorted(set(agents)),
+        tier=tier,
+        limits=limits,
+        replaces=replaces,
     )
     return secret, row
 
@@ -71,13 +91,19 @@ def _hash(secret: str) -> str:
 
 
 class KeyAuthenticator:
-    """Checks API keys against the store, remembering good ones for a moment."""
+    """Checks API keys against the store, remembering good ones for a moment.
+
+    A key may never do more than its user: where the user is known by name in its tenant, the scopes of its roles bound
+    those of the key. `roles` are the owner's own.
+    """
 
     open = False
 
-    def __init__(self, store: Store, clock: Clock) -> None:
-        self._store, self._clock = store, clock
+    def __init__(self, store: Store, clock: Clock, *, roles: Mapping[str, Sequence[str]] = _NO_ROLES) -> None:
+        self._store, self._clock, self._roles = store, clock, roles
         self._known: dict[str, tuple[float, Caller]] = {}
+        self._acting: dict[tuple[str, str], tuple[float, UserRow | None]] = {}
+        self._uses = Uses(store, clock)
 
     async def authenticate(self, credential: str | None) -> Caller:
         """Return whose key this is. Raises Unauthenticated, in the same words for every wrong key."""
@@ -87,20 +113,79 @@ class KeyAuthenticator:
             raise Unauthenticated("The API key does not hold.")
         digest, now = _hash(credential), self._clock.steady()
         known = self._known.get(digest)
-        if known is not None and now - known[0] < CACHED_S:
-            return known[1]
-        caller = await self._look_up(credential[:FIND_CHARS], digest)
-        if len(self._known) >= CACHED_KEYS:
-            self._known.clear()
-        self._known[digest] = (now, caller)
-        return caller
+        if known is None or now - known[0] >= CACHED_S:
+            known = now, await self._look_up(credential[:FIND_CHARS], digest)
+            if len(self._known) >= CACHED_KEYS:
+                self._known.clear()
+            self._known[digest] = known
+        self._uses.note(known[1].key_id)
+        return known[1]
 
     async def _look_up(self, prefix: str, digest: str) -> Caller:
         at = iso(self._clock.now())
         for row in await self._store.find_key(prefix):
-            if hmac.compare_digest(row.hash, digest) and _holds(row, at):
-                return Caller(tenant=row.tenant, user=row.user, scopes=frozenset(row.scopes), key_id=row.id)
+            if hmac.compare_digest(row.hash, digest) and row.holds(at):
+                return self._caller(row)
+        self._known.pop(digest, None)
         raise Unauthenticated("The API key does not hold.")
+
+    def _caller(self, row: KeyRow) -> Caller:
+        caller = Caller(
+            tenant=row.tenant,
+            user=row.user,
+            scopes=frozenset(row.scopes),
+            agents=None if row.agents is None else frozenset(row.agents),
+            tier=row.tier,
+            key_id=row.id,
+            credential=f"{CREDENTIAL}{row.id}",
+            limits=row.limits,
+        )
+        return self._bounded(caller, row.user_roles)
+
+    def _bounded(self, caller: Caller, roles: Sequence[str] | None) -> Caller:
+        """Return `caller` within its user's roles, which are None for a user that is only a name."""
+        if roles is None:
+            return caller
+        # `delegate` is no right of a person: it is given to a gateway's key in so many words.
+        scopes = caller.scopes & (scopes_of_roles(roles, self._roles) | {"delegate"})
+        tier = tier_of_roles(roles) if caller.tier == "free" else caller.tier
+        return replace(caller, scopes=scopes, roles=frozenset(roles), tier=tier)
+
+    async def act_for(self, caller: Caller, user: str) -> Caller:
+        """Return `caller`, who may delegate, as `user` of its tenant. Raises Forbidden for one who is disabled."""
+        kept, now = self._acting.get((caller.tenant, user)), self._clock.steady()
+        if kept is None or now - kept[0] >= CACHED_S:
+            kept = now, await self._store.find_user(caller.tenant, user)
+            if len(self._acting) >= CACHED_KEYS:
+                self._acting.clear()
+            self._acting[caller.tenant, user] = kept
+        found = kept[1]
+        if found is not None and found.disabled_at is not None:
+            raise Forbidden("The user in X-User-ID is disabled.", code="user_disabled")
+        scopes = caller.scopes - {"admin", "delegate"}
+        acting = replace(caller, user=user, scopes=scopes, roles=frozenset[str]())
+        return self._bounded(acting, None if found is None else found.roles)
+
+    async def holds(self, caller: Caller) -> bool:
+        """Tell whether what `caller` came with is still good; what is not a key of ours is not ours to judge."""
+        if caller.credential is None or not caller.credential.startswith(CREDENTIAL):
+            return True
+        try:
+            row = await self._store.get_key(SYSTEM, caller.credential.removeprefix(CREDENTIAL))
+        except NotFound:
+            return False
+        if not row.holds(iso(self._clock.now())):
+            return False
+        if row.user == caller.user:
+            return True
+        acting = await self._store.find_user(caller.tenant, caller.user)
+        return acting is None or acting.disabled_at is None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """Keep the times of last use while the server runs."""
+        async with self._uses.kept():
+            yield
 
 
 class OpenAuthenticator:
@@ -110,8 +195,10 @@ class OpenAuthenticator:
     being open once the first key was made (TRU-6).
     """
 
-    def __init__(self, store: Store, clock: Clock, *, until_a_key: bool = False) -> None:
-        self._keys = KeyAuthenticator(store, clock)
+    def __init__(
+        self, store: Store, clock: Clock, *, until_a_key: bool = False, keys: KeyAuthenticator | None = None
+    ) -> None:
+        self._keys = keys or KeyAuthenticator(store, clock)
         self._store, self._clock = store, clock
         self._until_a_key, self._looked = until_a_key, float("-inf")
         self.open = True
@@ -124,9 +211,19 @@ class OpenAuthenticator:
     async def _still_open(self) -> bool:
         if self.open and self._until_a_key and self._clock.steady() - self._looked >= CACHED_S:
             self._looked = self._clock.steady()
-            self.open = not await self._store.list_keys(SYSTEM)
+            self.open = not await self._store.list_keys(SYSTEM, limit=1)
         return self.open
 
+    async def act_for(self, caller: Caller, user: str) -> Caller:
+        """As `KeyAuthenticator`: only a key may delegate."""
+        return await self._keys.act_for(caller, user)
 
-def _holds(row: KeyRow, at: str) -> bool:
-    return row.revoked_at is None and (row.expires_at is None or at < row.expires_at)
+    async def holds(self, caller: Caller) -> bool:
+        """As `KeyAuthenticator`; the local user came with nothing that could end."""
+        return await self._keys.holds(caller)
+
+    @asynccontextmanager
+    async def running(self) -> AsyncGenerator[None]:
+        """As `KeyAuthenticator`."""
+        async with self._keys.running():
+            yield

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from landline.ports.authenticator import Authenticator
 from landline.web.drain import Drain
 from landline.web.hosts import LOOPBACK_HOSTS, Hosts
+from landline.web.leases import Leases
 
 __all__ = ["MAX_BODY_BYTES", "MAX_UPLOAD_BYTES", "Door"]
 
@@ -25,6 +26,7 @@ class Door:
 
     authenticator: Authenticator
     drain: Drain = field(default_factory=Drain)
+    leases: Leases = field(default_factory=Leases)
     hosts: Hosts = field(default_factory=lambda: Hosts(LOOPBACK_HOSTS))
     heartbeat_s: float = 15.0
     send_timeout_s: float = 30.0

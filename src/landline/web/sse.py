@@ -17,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from landline.model.events import Stamped
 from landline.web.door import Door
+from landline.web.leases import revoked
 from landline.web.problems import problem_body, request_id
 from landline.web.waiting import disconnected
 
@@ -88,7 +89,8 @@ class EventStream(Response):
     """Writes a source of byte pieces (each one or more whole frames) until it ends.
 
     `on_gone` is called when the client goes away before that; not when the server drains or drops a slow reader, who
-    may both return. `closing` is said on drain, `error_frame` makes what is said when the source raises.
+    may both return. `closing` is said on drain, `error_frame` makes what is said when the source raises or the caller's
+    credential stops holding.
     """
 
     media_type = "text/event-stream"
@@ -120,6 +122,7 @@ class EventStream(Response):
         pump = asyncio.create_task(self._pump(send))
         gone = asyncio.create_task(disconnected(receive))
         unwatch = self._door.drain.watch(pump.cancel)
+        lease = self._door.leases.hold(scope.get("state", {}).get("caller"), pump.cancel)
         try:
             await self._beat(pump, gone, send)
         except SlowReader:
@@ -127,18 +130,28 @@ class EventStream(Response):
         except _ReaderLeft:
             return await self._leave()
         finally:
+            lease.release()
             unwatch()
             pump.cancel()
             gone.cancel()
             await asyncio.wait({pump, gone})
         if self._door.drain.started and pump.cancelled():
-            return await self._end(send, self._closing)
+            await self._end(send, self._closing)
+            return None
+        if lease.ended and pump.cancelled():
+            return await self._throw_out(scope, send)
         error = None if pump.cancelled() else pump.exception()
         if isinstance(error, SlowReader):
             return _abort(scope)
         if pump.cancelled() or isinstance(error, _ReaderLeft):
             return await self._leave()
-        return await self._end(send, self._error_frame(error, scope) if isinstance(error, Exception) else b"")
+        await self._end(send, self._error_frame(error, scope) if isinstance(error, Exception) else b"")
+        return None
+
+    async def _throw_out(self, scope: Scope, send: Send) -> None:
+        """Say that the credential does not hold any more; who does not read that is cut off."""
+        if not await self._end(send, self._error_frame(revoked(), scope), within_s=_GOODBYE_S):
+            _abort(scope)
 
     async def _beat(self, pump: "asyncio.Task[None]", gone: "asyncio.Task[None]", send: Send) -> None:
         """Wait for the end of either task, with a comment in every silence, so that proxies keep the line open."""
@@ -169,10 +182,14 @@ class EventStream(Response):
                 raise _ReaderLeft from error
             self._wrote += 1
 
-    async def _end(self, send: Send, last: bytes) -> None:
+    async def _end(self, send: Send, last: bytes, *, within_s: float | None = None) -> bool:
+        """Write the last of it, and tell whether it was taken."""
         with suppress(TimeoutError, OSError):
-            async with asyncio.timeout(_GOODBYE_S if last is self._closing else self._door.send_timeout_s):
+            goodbye = _GOODBYE_S if last is self._closing else self._door.send_timeout_s
+            async with asyncio.timeout(within_s or goodbye):
                 await send({"type": "http.response.body", "body": last, "more_body": False})
+                return True
+        return False
 
     async def _leave(self) -> None:
         if self._on_gone is None:

@@ -87,7 +87,8 @@ def socket_endpoint(
     """Return the endpoint that admits, accepts and serves a socket, and closes it with a reason.
 
     A refused one gets an HTTP answer where the server can give one, a close code (4401, 4403, 1008) where not.
-    `serve` runs until it returns or the client leaves; it is cancelled when the server drains.
+    `serve` runs until it returns or the client leaves; it is cancelled when the server drains, and when the caller's
+    credential stops holding (4401, `revoked`).
     """
 
     async def endpoint(websocket: WebSocket) -> None:
@@ -98,7 +99,7 @@ def socket_endpoint(
             await _deny(websocket, respond(error, websocket))
             return
         await websocket.accept()
-        code, reason = await _run(serve(Socket(websocket, door, caller)), door)
+        code, reason = await _run(serve(Socket(websocket, door, caller)), door, caller)
         try:
             async with asyncio.timeout(_GOODBYE_S):
                 await websocket.close(code, reason)
@@ -108,14 +109,18 @@ def socket_endpoint(
     return requires(*scopes)(endpoint)
 
 
-async def _run(serving: Awaitable[None], door: Door) -> tuple[int, str]:
+async def _run(serving: Awaitable[None], door: Door, caller: Caller) -> tuple[int, str]:
     task = asyncio.ensure_future(serving)
     unwatch = door.drain.watch(task.cancel)
+    lease = door.leases.hold(caller, task.cancel)
     try:
         await asyncio.wait({task})
     finally:
+        lease.release()
         unwatch()
         task.cancel()
+    if lease.ended and not door.drain.started:
+        return 4401, "revoked"
     if task.cancelled():
         return (1012, "drain") if door.drain.started else (1001, "")
     error = _innermost(task.exception())

@@ -116,7 +116,7 @@ class Tasks:
             await self._fold(caller, task, live=False)
         else:
             follows = self._fold(caller, task, live=True)
-            if await until_gone(follows, receive=request.receive, drain=self.ports.door.drain) == "gone":
+            if await until_gone(follows, request=request, door=self.ports.door) == "gone":
                 return None
         if task.view.direct and task.view.state == wire.COMPLETED:
             return {"message": task.view.reply()}

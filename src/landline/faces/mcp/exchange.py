@@ -17,14 +17,19 @@ from landline.web.sse import HEARTBEAT
 __all__ = ["Exchange"]
 
 Serve = Callable[[Scope, Receive, Send], Awaitable[None]]
-_STOPPING: Final = "The server is stopping. A run that was accepted goes on: look at it with landline_run."
+_SAID: Final = {
+    "draining": "The server is stopping. A run that was accepted goes on: look at it with landline_run.",
+    "credential_revoked": "The credential does not hold any more. A run that was accepted goes on.",
+}
+_AND_THEN: Final = {503: (b"retry-after", b"2"), 401: (b"www-authenticate", b"Bearer")}
 _GOODBYE_S: Final = 1.0
 
 
 class Exchange(Response):
     """Serves one request whose body was read already.
 
-    When the server drains, the exchange ends with an error of the protocol that names the run; the run goes on. A reader
+    When the server drains, or the caller's credential stops holding, the exchange ends with an error of the protocol that
+    names the run; the run goes on. A reader
     who takes nothing is dropped. A stream that is silent gets a comment, so that proxies keep it open. `beside` is what the
     transport's own scope holds and the request's does not.
     """
@@ -78,15 +83,19 @@ class Exchange(Response):
         async with asyncio.TaskGroup() as tasks:
             work = tasks.create_task(serve())
             unwatch = self._door.drain.watch(work.cancel)
+            lease = self._door.leases.hold(scope["state"].get("caller"), work.cancel)
             try:
                 await self._beat(work, send)
             finally:
+                lease.release()
                 unwatch()
                 work.cancel()
         if failed:
             raise failed[0]
         if self._door.drain.started and work.cancelled():
-            await self._end(scope, send)
+            await self._end(scope, send, "draining", 503)
+        elif lease.ended and work.cancelled():
+            await self._end(scope, send, "credential_revoked", 401)
         elif self._streams is not None and not self._ended:
             with suppress(OSError):  # a session that was closed ends its streams without a word
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
@@ -121,16 +130,16 @@ class Exchange(Response):
                 _abort(scope)
                 raise _SlowReader from None
 
-    async def _end(self, scope: Scope, send: Send) -> None:
-        """Say that the server stops, in whatever form the answer has begun."""
+    async def _end(self, scope: Scope, send: Send, code: str, status: int) -> None:
+        """Say why it ends, in whatever form the answer has begun."""
         if self._ended:
             return
-        body = _stopping(self._message_id, scope["state"].get(RUN))
+        body = _ending(code, self._message_id, scope["state"].get(RUN))
         with suppress(TimeoutError, OSError):
             async with asyncio.timeout(_GOODBYE_S):
                 if self._streams is None:
-                    headers = [(b"content-type", b"application/json"), (b"retry-after", b"2")]
-                    await send({"type": "http.response.start", "status": 503, "headers": headers})
+                    headers = [(b"content-type", b"application/json"), _AND_THEN[status]]
+                    await send({"type": "http.response.start", "status": status, "headers": headers})
                     await send({"type": "http.response.body", "body": body})
                     return
                 last = b"event: message\r\ndata: %s\r\n\r\n" % body
@@ -142,9 +151,9 @@ class _SlowReader(Exception):
     """The reader took nothing for too long; its connection is cut."""
 
 
-def _stopping(message_id: Any, run_id: str | None) -> bytes:
-    data = {"code": "draining", **({"run_id": run_id} if run_id else {})}
-    error = {"code": -32603, "message": _STOPPING, "data": data}
+def _ending(code: str, message_id: Any, run_id: str | None) -> bytes:
+    data = {"code": code, **({"run_id": run_id} if run_id else {})}
+    error = {"code": -32603, "message": _SAID[code], "data": data}
     return json.dumps({"jsonrpc": "2.0", "id": message_id, "error": error}).encode()
 
 

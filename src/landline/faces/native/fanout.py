@@ -57,7 +57,7 @@ class FanoutRoutes:
         status = 202
         if body.mode == "wait":
             follows = self._all_to_the_end(caller, runs)
-            match await until_gone(follows, receive=request.receive, drain=self._ports.door.drain):
+            match await until_gone(follows, request=request, door=self._ports.door):
                 case "gone":
                     if body.on_disconnect == "cancel":
                         await asyncio.gather(*(self._ports.runs.cancel(caller, run.id) for run in runs))

@@ -87,7 +87,7 @@ async def _wait(
     cancels: bool,
 ) -> Response:
     follows = to_the_end(ports, caller, run_id)
-    match await until_gone(follows, receive=request.receive, drain=ports.door.drain):
+    match await until_gone(follows, request=request, door=ports.door):
         case "gone":
             if cancels:
                 await ports.runs.cancel(caller, run_id)

@@ -170,7 +170,7 @@ class ChatRoutes:
                 async for batch in batches:
                     events.extend(batch)
 
-        match await until_gone(read(), receive=request.receive, drain=self._ports.door.drain):
+        match await until_gone(read(), request=request, door=self._ports.door):
             case "gone":
                 if stops:
                     await runs.cancel(caller, run_id)

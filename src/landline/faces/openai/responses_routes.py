@@ -158,7 +158,7 @@ class ResponsesRoutes:
 
     async def _wait(self, request: Request, caller: Caller, record: Record) -> Response:
         ends = self._responses.to_the_end(caller, record)
-        match await until_gone(ends, receive=request.receive, drain=self._ports.door.drain):
+        match await until_gone(ends, request=request, door=self._ports.door):
             case "gone":
                 if not record.store:
                     await self._responses.abandon(caller, record)

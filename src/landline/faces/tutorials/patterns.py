@@ -156,7 +156,7 @@ class MultiAgentRoute:
                     if isinstance(one, Started):
                         tasks.create_task(self._follow(caller, one.run.id, turn))
 
-        match await until_gone(follow(), receive=request.receive, drain=self._ports.door.drain):
+        match await until_gone(follow(), request=request, door=self._ports.door):
             case "gone":
                 raise Gone
             case "drained":

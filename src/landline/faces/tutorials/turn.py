@@ -142,7 +142,7 @@ async def answered(ports: FacePorts, request: Request, caller: Caller, run: Run)
                 turn.take(stamped)
         turn.close()
 
-    match await until_gone(follow(), receive=request.receive, drain=ports.door.drain):
+    match await until_gone(follow(), request=request, door=ports.door):
         case "gone":
             raise Gone
         case "drained":

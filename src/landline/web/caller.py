@@ -1,8 +1,8 @@
-"""Who sent this request: the credential in its headers, what the caller may do (TRU-1, TRU-5, TRU-6), and the host app's own
+"""Who sent this request: the credential in its headers, what the caller may do (TRU-1, TRU-4, TRU-5, TRU-6), and the host app's own
 context for it (AGT-6).
 """
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from typing import Annotated, Final, cast
 from urllib.parse import parse_qsl
@@ -11,8 +11,9 @@ from fastapi import Depends, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.requests import HTTPConnection, Request
 
-from landline.model.callers import Caller
+from landline.model.callers import MAX_USER_CHARS, Caller, is_user_name
 from landline.model.errors import Forbidden, Invalid, Unauthenticated, Unsupported
+from landline.ports.authenticator import Authenticator
 from landline.ports.runs import HeldContext, StartRun
 from landline.web.door import Door
 from landline.web.face import FacePorts
@@ -34,8 +35,9 @@ async def admit(connection: HTTPConnection, door: Door, scopes: Sequence[Needed]
 
     Raises:
         Unauthenticated: No credential where one is needed, or one that does not hold.
-        Forbidden: The caller lacks a scope, or the server is open and the request came through a proxy.
-        Invalid: Two different credentials, or one in the URL.
+        Forbidden: The caller lacks a scope, names another user without the scope `delegate`, or the server is open and the
+            request came through a proxy.
+        Invalid: Two different credentials, one in the URL, or a name in X-User-ID that is none.
     """
     authenticator = door.authenticator
     if authenticator.open:
@@ -44,9 +46,36 @@ async def admit(connection: HTTPConnection, door: Door, scopes: Sequence[Needed]
     else:
         credential = credential_of(connection)
     caller = await authenticator.authenticate(credential)
+    if named := _named_users(connection):
+        caller = await _acting(authenticator, caller, named)
     check_scopes(caller, scopes)
     connection.scope.setdefault("state", {})["caller"] = caller
     return caller
+
+
+def _named_users(connection: HTTPConnection) -> list[bytes]:
+    return [raw for name, raw in connection.scope["headers"] if name == b"x-user-id"]
+
+
+async def _acting(authenticator: Authenticator, caller: Caller, named: Sequence[bytes]) -> Caller:
+    """Return the caller as the user that X-User-ID names; a gateway's key may, nobody else (TRU-4)."""
+    if "delegate" not in caller.scopes:
+        raise Forbidden(
+            "Only a key with the scope delegate may name a user in X-User-ID.", code="delegation_not_allowed"
+        )
+    try:
+        (user,) = {raw.decode() for raw in named}
+    except ValueError:
+        user = ""
+    if not is_user_name(user):
+        raise Invalid(
+            f"X-User-ID must be one name of 1 to {MAX_USER_CHARS} visible characters, in UTF-8.",
+            code="bad_user_id",
+        )
+    act_for: Callable[[Caller, str], Awaitable[Caller]] | None = getattr(authenticator, "act_for", None)
+    if act_for is not None:
+        return await act_for(caller, user)
+    return replace(caller, user=user, scopes=caller.scopes - {"admin", "delegate"}, roles=frozenset[str]())
 
 
 def check_scopes(caller: Caller, scopes: Sequence[Needed]) -> None:

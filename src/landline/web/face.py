@@ -8,6 +8,7 @@ from starlette.requests import Request
 
 from landline.model.callers import Caller
 from landline.ports.documents import Documents
+from landline.ports.people import Accounts
 from landline.ports.routing import Fanout
 from landline.ports.runs import Agents, Files, Questions, Runs, Threads, Watch
 from landline.web.door import Door
@@ -23,7 +24,7 @@ ContextSource = Callable[[Request, Caller], Awaitable[Any]]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FacePorts:
     """Everything a face needs. `documents` keeps what only its wire needs, such as ids that clients choose; collections of
-    a face begin with `face.` and its name. Without `health` or `fanout` there are no routes for it. `host` is what the host
+    a face begin with `face.` and its name. Without `health`, `fanout` or `accounts` there are no routes for it. `host` is what the host
     app exports beside its agents.
     """
 
@@ -39,3 +40,4 @@ class FacePorts:
     context: ContextSource | None = None
     fanout: Fanout | None = None
     host: HostRoutes | None = None
+    accounts: Accounts | None = None

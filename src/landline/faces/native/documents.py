@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model
 
-from landline.model import agents, errors, events, files, messages, runs, threads
+from landline.model import agents, errors, events, files, messages, people, runs, threads
 from landline.web.problems import Problem
 from landline.web.schema import mirror, tagged
 
@@ -36,6 +36,15 @@ QUESTION: Final[dict[str, Any]] = {
 }  # fmt: skip
 FILE: Final[dict[str, Any]] = {
     "id": ID, "name": "list.txt", "media_type": "text/plain", "size": 12, "sha256": "0" * 64, "created_at": AT,
+}  # fmt: skip
+KEY: Final[dict[str, Any]] = {
+    "id": ID, "prefix": "ll_00000000", "tenant": "acme", "user": "ann", "scopes": ["runs:read", "runs:write"],
+    "agents": None, "tier": "free", "limits": None, "name": "laptop", "replaces": None, "at": AT, "expires_at": None,
+    "revoked_at": None, "last_used_at": None,
+}  # fmt: skip
+USER: Final[dict[str, Any]] = {
+    "id": ID, "tenant": "acme", "name": "ann", "email": "ann@example.com", "roles": ["user"], "has_password": False,
+    "created_at": AT, "disabled_at": None, "locked_until": None,
 }  # fmt: skip
 AGENT: Final[dict[str, Any]] = {
     "name": "notes", "title": "Notes", "framework": "pydantic_ai", "version": "1", "description": "Keeps notes.",
@@ -106,10 +115,13 @@ _STRUCTS: Final = {
     "AgentInfo": agents.AgentInfo,
     "ErrorInfo": errors.ErrorInfo,
     "FileInfo": files.FileInfo,
+    "KeyInfo": people.KeyInfo,
+    "MadeKey": people.MadeKey,
     "Problem": Problem,
     "Question": runs.Question,
     "Run": runs.Run,
     "Thread": threads.Thread,
+    "UserInfo": people.UserInfo,
 }
 
 

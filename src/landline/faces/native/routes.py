@@ -9,12 +9,14 @@ from landline.faces.native.agents import AgentRoutes
 from landline.faces.native.fanout import FanoutRoutes
 from landline.faces.native.files import FileRoutes
 from landline.faces.native.health import HealthRoutes
+from landline.faces.native.keys import KeyRoutes
 from landline.faces.native.pages import PageRoutes
 from landline.faces.native.questions import QuestionRoutes
 from landline.faces.native.runs import RunRoutes
 from landline.faces.native.socket import NativeSocket
 from landline.faces.native.threads import ThreadRoutes
 from landline.faces.native.turn import PREFIX
+from landline.faces.native.users import UserRoutes
 from landline.web.face import FacePorts
 from landline.web.route import LandlineRoute, add_routes, assert_declared, requires
 from landline.web.websocket import Socket, socket_endpoint
@@ -37,6 +39,9 @@ def face(ports: FacePorts, *, pages: bool = True) -> APIRouter:
     add_routes(router, FileRoutes(ports).routes(), tag="files")
     if ports.fanout is not None:
         add_routes(router, FanoutRoutes(ports, ports.fanout).routes(), tag="runs")
+    if ports.accounts is not None:
+        add_routes(router, KeyRoutes(ports.accounts).routes(), tag="keys")
+        add_routes(router, UserRoutes(ports.accounts).routes(), tag="users")
     if ports.health is not None:
         add_routes(router, HealthRoutes(ports.health, ports.door).routes(), tag="health")
     if pages:

@@ -14,7 +14,7 @@ from starlette.responses import RedirectResponse
 from landline.app import plugins
 from landline.app.context import HostContext
 from landline.app.gates import gates_of
-from landline.app.identity import authenticator_of
+from landline.app.identity import accounts_of, authenticator_of, beside
 from landline.app.loading import Loaded, adopt
 from landline.app.mcp import bringing, unusable
 from landline.app.routing import routing
@@ -236,6 +236,7 @@ class Landline:
             context=self._context,
             fanout=core.fanout,
             host=self._host_routes,
+            accounts=accounts_of(self.settings, self.store, self.clock),
         )
         return [plugins.face(name)(ports) for name in self.settings.faces]
 
@@ -265,6 +266,8 @@ class Landline:
             after.push_async_callback(core.stop)
             after.callback(self.drain.start)
             await core.start()
+            await after.enter_async_context(self.door.leases.running(self.authenticator))
+            await after.enter_async_context(beside(self.authenticator))
             yield self
 
     async def _close_adapters(self) -> None:

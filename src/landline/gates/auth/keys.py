@@ -170,11 +170,14 @@ class KeyAuthenticator:
         """Tell whether what `caller` came with is still good; what is not a key of ours is not ours to judge."""
         if caller.credential is None or not caller.credential.startswith(CREDENTIAL):
             return True
+        key_id = caller.credential.removeprefix(CREDENTIAL)
         try:
-            row = await self._store.get_key(SYSTEM, caller.credential.removeprefix(CREDENTIAL))
+            row = await self._store.get_key(SYSTEM, key_id)
         except NotFound:
-            return False
-        if not row.holds(iso(self._clock.now())):
+            row = None
+        if row is None or not row.holds(iso(self._clock.now())):
+            # Who is thrown out and comes back at once must not be let in again on what was remembered.
+            self._known = {digest: kept for digest, kept in self._known.items() if kept[1].key_id != key_id}
             return False
         if row.user == caller.user:
             return True

@@ -9,7 +9,9 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed
 
 from landline.testing.kill import ServedProcess
-from tests.e2e.mcp_line import ACCEPT, LEGACY, message, routing
+from tests.e2e.mcp_line import ACCEPT, message, routing
 
 pytestmark = pytest.mark.contract("TRU-1")
 
@@ -111,12 +113,10 @@ async def socket(url: str, path: str, key: str, first: Any, told: Told) -> None:
     address = url.replace("http", "ws") + path
     async with connect(address, additional_headers={"x-api-key": key}) as line:
         await line.send(json.dumps(first))
-        try:
-            while True:
-                told.text += str(await line.recv())
-        except ConnectionClosed as closed:
-            assert closed.rcvd is not None
-            told.status, told.text = closed.rcvd.code, told.text + closed.rcvd.reason
+        with suppress(ConnectionClosed):
+            async for heard in line:
+                told.text += str(heard)
+        told.status, told.text = line.close_code or 0, f"{told.text}{line.close_reason}"
     told.ended_s = time.monotonic()
 
 
@@ -182,6 +182,78 @@ async def test_all_that_a_revoked_key_has_open_is_closed_within_five_seconds(ser
     for name in ("ws", "ws responses", "ws fastagency", "ws tutorials"):
         assert told[name].status == 4401, (name, told[name])
         assert told[name].text.endswith("revoked"), (name, told[name])
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.contract("TRU-1", "TRU-4", "TRU-5")
+async def test_what_expires_or_is_kept_out_is_closed_as_well(server: ServedProcess) -> None:
+    """A key at its end, a user who is disabled, one whom a gateway acts for; and readers who only follow."""
+
+    def key(*words: str) -> dict[str, Any]:
+        return json.loads(owner(server.data, "keys", "create", "--json", "--user", *words))
+
+    scopes = "agents:read,runs:read,runs:write,threads:read,threads:write,delegate"
+    gateway, bob = key("gateway", "--scopes", scopes), key("bob")
+    for name in ("ann", "bob"):
+        owner(server.data, "users", "add", name)
+    await server.start(60)
+    short = await asyncio.to_thread(key, "carol", "--expires", soon(8))
+    lines = {
+        "acted for": ({"x-api-key": gateway["key"], "x-user-id": "ann"}, Told()),
+        "also acted for": ({"x-api-key": gateway["key"], "x-user-id": "dora"}, Told()),
+        "gateway": ({"x-api-key": gateway["key"]}, Told()),
+        "disabled": ({"authorization": f"Bearer {bob['key']}"}, Told()),
+        "expired": ({"x-api-key": short["key"]}, Told()),
+    }
+    told = {name: told for name, (_, told) in lines.items()}
+    follower = Told()
+    async with (
+        httpx.AsyncClient(base_url=server.url, timeout=60) as client,
+        asyncio.TaskGroup() as tasks,
+    ):
+        body = LINES["native stream"].body
+        open_ = [
+            tasks.create_task(held(client, Line("/api/v1/runs", body, True, headers), one))
+            for headers, one in lines.values()
+        ]
+        await until(lambda: all(one.text for one in told.values()), told)
+        mine = (await client.get("/api/v1/runs", headers=lines["disabled"][0])).json()["items"]
+        assert len(mine) == 1
+
+        async def follow() -> None:
+            path = f"/api/v1/runs/{mine[0]['id']}/events"
+            async with client.stream("GET", path, headers=lines["disabled"][0]) as answer:
+                async for piece in answer.aiter_text():
+                    follower.text += piece
+            follower.ended_s = time.monotonic()
+
+        tasks.create_task(follow())
+        await until(lambda: bool(follower.text), told)
+        began = time.monotonic()
+        await asyncio.to_thread(owner, server.data, "users", "disable", "ann")
+        await asyncio.to_thread(owner, server.data, "users", "disable", "bob")
+        closed = ("acted for", "disabled", "expired")
+        await until(lambda: all(told[name].ended_s for name in closed) and bool(follower.ended_s), told)
+        assert (
+            max(told["acted for"].ended_s, told["disabled"].ended_s, follower.ended_s) - began < 2 * BOUND_S
+        )
+        for name in closed:
+            assert "credential_revoked" in told[name].text, (name, told[name])
+        assert "credential_revoked" in follower.text
+        await asyncio.sleep(2.5)
+        assert not told["gateway"].ended_s
+        assert not told["also acted for"].ended_s
+        refused = await client.get("/api/v1/runs", headers=lines["acted for"][0])
+        assert (refused.status_code, refused.json()["code"]) == (403, "user_disabled")
+        for name in ("disabled", "expired"):
+            assert (await client.get("/api/v1/runs", headers=lines[name][0])).status_code == 401
+        for task in open_:
+            task.cancel()
+
+
+def soon(seconds: float) -> str:
+    """Return the time in so many seconds, as an option takes it."""
+    return (datetime.now(UTC) + timedelta(seconds=seconds)).isoformat()
 
 
 async def until(holds: Callable[[], bool], told: dict[str, Told]) -> None:

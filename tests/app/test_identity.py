@@ -100,7 +100,7 @@ async def test_a_gateway_acts_as_the_user_it_names(place: Place) -> None:
     gateway = await place.key("gateway", scopes=[*ADMIN, "delegate"])
     for name in ("ann", "jörg@example.com", "x" * 200):
         as_user = place.client(gateway)
-        as_user.headers = httpx.Headers({"x-api-key": gateway.encode(), "x-user-id": name.encode()})
+        as_user.headers = httpx.Headers({b"x-api-key": gateway.encode(), b"x-user-id": name.encode()})
         made = await as_user.post("/api/v1/threads", json={"agent": "echo"})
         assert (made.status_code, made.json()["user_id"]) == (201, name)
         assert (await as_user.get("/api/v1/threads")).json()["items"] == [made.json()]
@@ -116,12 +116,28 @@ async def test_a_gateway_acts_as_the_user_it_names(place: Place) -> None:
 
 @pytest.mark.contract("TRU-4")
 @pytest.mark.parametrize("scopes", [None, ADMIN, ["threads:read"]])
-@pytest.mark.parametrize("name", ["ann", "bob", ""])
+@pytest.mark.parametrize("name", ["bob", "", "Ann", "ann,bob"])
 async def test_nobody_else_names_a_user(place: Place, scopes: list[str] | None, name: str) -> None:
     client = await place.signed_in("ann", scopes=scopes)
     for path in ("/api/v1/threads", KEYS, "/api/v1/runs/x"):
         answer = await client.get(path, headers={"x-user-id": name})
         assert (answer.status_code, answer.json()["code"]) == (403, "delegation_not_allowed")
+
+
+@pytest.mark.contract("TRU-4")
+async def test_a_key_that_names_its_own_user_says_nothing_new(place: Place) -> None:
+    """Clients written for a gateway send the name beside the user's own key."""
+    client = await place.signed_in("ann", scopes=ADMIN)
+    made = await client.post("/api/v1/threads", json={"agent": "echo"}, headers={"x-user-id": "ann"})
+    assert (made.status_code, made.json()["user_id"]) == (201, "ann")
+    assert (await client.get(KEYS, headers={"x-user-id": "ann"})).status_code == 200
+    two = [
+        (b"x-api-key", client.headers["x-api-key"].encode()),
+        (b"x-user-id", b"ann"),
+        (b"x-user-id", b"bob"),
+    ]
+    refused = await place.client(None).get("/api/v1/threads", headers=two)
+    assert refused.json()["code"] == "delegation_not_allowed"
 
 
 @pytest.mark.contract("TRU-4", "TRU-6")

@@ -68,7 +68,7 @@ async def test_an_empty_body_is_refused_with_or_without_a_key(keyed: httpx.Async
     assert words.status_code == 400
 
 
-@pytest.mark.contract("FACE-3")
+@pytest.mark.contract("FACE-3", "TRU-4")
 async def test_a_user_id_may_only_be_the_keys_own(
     client: httpx.AsyncClient, keyed: httpx.AsyncClient, world: World
 ) -> None:
@@ -80,4 +80,5 @@ async def test_a_user_id_may_only_be_the_keys_own(
     assert (other.status_code, other.json()["error"]) == (403, "Forbidden")
     assert len(world.run_rows) == before
     anybody = await query(client, thread_id, headers={"X-User-ID": "123e4567-e89b-12d3-a456-426614174000"})
-    assert anybody.status_code == 200
+    assert (anybody.status_code, anybody.json()["error"]) == (403, "Forbidden")
+    assert (await query(client, thread_id, headers={})).status_code == 200

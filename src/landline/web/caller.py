@@ -58,10 +58,15 @@ def _named_users(connection: HTTPConnection) -> list[bytes]:
 
 
 async def _acting(authenticator: Authenticator, caller: Caller, named: Sequence[bytes]) -> Caller:
-    """Return the caller as the user that X-User-ID names; a gateway's key may, nobody else (TRU-4)."""
+    """Return the caller as the user that X-User-ID names; a gateway's key may name anybody, others themselves (TRU-4)."""
     if "delegate" not in caller.scopes:
+        if not authenticator.open and set(named) == {caller.user.encode()}:
+            return (
+                caller  # clients of a gateway's wire say whose key it is, which is no more than the key says
+            )
         raise Forbidden(
-            "Only a key with the scope delegate may name a user in X-User-ID.", code="delegation_not_allowed"
+            "Only a key with the scope delegate may name another user in X-User-ID.",
+            code="delegation_not_allowed",
         )
     try:
         (user,) = {raw.decode() for raw in named}

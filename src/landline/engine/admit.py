@@ -5,6 +5,7 @@ is asked, the gates agree (limits, budgets, guards), then the store accepts (own
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from landline.engine.carried import check_carried
 from landline.engine.registry import Registry
@@ -17,12 +18,12 @@ from landline.model.messages import FilePart, ImagePart, OutputPart, Part, TextP
 from landline.model.times import iso
 from landline.ports.adapter import AgentSpec
 from landline.ports.clock import Clock
-from landline.ports.gates import Gate
+from landline.ports.gates import Gate, Reserving
 from landline.ports.routing import AUTO
 from landline.ports.runs import Files, HeldContext, StartRun
 from landline.ports.store import AcceptRun, NewMessage, NewThread, Store
 
-__all__ = ["Admission", "check_abilities"]
+__all__ = ["Admission", "check_abilities", "drop"]
 
 TITLE_CHARS = 80
 
@@ -54,9 +55,25 @@ class Admission:
         if request.carried is not None:
             check_carried(request.carried, info, on_thread=request.thread_id is not None)
         await self._check_input(caller, request)
-        for gate in self.gates:
-            request = await gate.admit(caller, request, info)
+        if self.gates:
+            request = await self._pass_gates(caller, request, info)
         return self._accept(request, agent, routed_to)
+
+    async def _pass_gates(self, caller: Caller, request: StartRun, info: AgentInfo) -> StartRun:
+        """Return the request as every gate lets it through; what one set aside is let go when a later one refuses."""
+        run_id = new_id()
+        request = replace(request, run_id=run_id)
+        try:
+            for gate in self.gates:
+                request = await gate.admit(caller, request, info)
+        except BaseException:  # whoever asked may as well be cancelled meanwhile
+            self.dropped(run_id)
+            raise
+        return request
+
+    def dropped(self, run_id: str) -> None:
+        """Tell the gates that an admitted run does not go on."""
+        drop(self.gates, run_id)
 
     def check_agent(self, name: str) -> None:
         """Refuse to use an answer up while nobody could go on with it. Raises Unavailable."""
@@ -115,7 +132,7 @@ class Admission:
                 id=new_id(), role="user", content=text_of(request.input), parts=tuple(request.input), at=at
             )
         return AcceptRun(
-            run_id=new_id(),
+            run_id=request.run_id or new_id(),
             thread_id=thread_id,
             agent=agent,
             at=at,
@@ -132,6 +149,13 @@ class Admission:
             idempotency=request.idempotency,
             carried=request.carried,
         )
+
+
+def drop(gates: Sequence[Gate], run_id: str) -> None:
+    """Let go of what gates set aside for a run that does not go on."""
+    for gate in gates:
+        if isinstance(gate, Reserving):
+            gate.dropped(run_id)
 
 
 def check_abilities(request: StartRun, spec: AgentSpec, info: AgentInfo) -> None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+from landline.engine.admit import drop
 from landline.engine.carried import client_tool_names, history_of, tools_of
 from landline.engine.deadlines import watch
 from landline.engine.fold import Fold
@@ -168,11 +169,17 @@ class Driver:
             logger.info("run %s is driven by somebody else or has ended", run_id)
         finally:
             self._forget(segment)
-            if segment.line is not None:
-                segment.line.close_gates()
+            self._let_through(segment)
             await self.drop_context(run_id)
             for _, context in segment.given.values():
                 await release(context)
+
+    def _let_through(self, segment: Segment) -> None:
+        """Tell the gates that the segment is over, also one that ended before it had a line."""
+        if segment.line is not None:
+            segment.line.close_gates()
+        else:
+            drop(self.gates, segment.claim.run.id)
 
     def _forget(self, segment: Segment) -> None:
         segment.run_log.close()
@@ -219,8 +226,7 @@ class Driver:
             logger.info("run %s is driven by somebody else or has ended", segment.claim.run.id)
         finally:
             self._forget(segment)
-            if segment.line is not None:
-                segment.line.close_gates()
+            self._let_through(segment)
 
     async def _settle(self, segment: Segment, ending: Ending) -> None:
         claim = segment.claim

@@ -32,26 +32,35 @@ class EngineFanout:
 
     async def _start(self, caller: Caller, requests: Sequence[StartRun]) -> list[Started | LandlineError]:
         taken = 0
+        accepts: list[AcceptRun | LandlineError] = []
         try:
             # The first run's key stands for the fan-out: it is the first to be stored, or nothing is.
             again = (
                 await self._runs.repeated(caller, replace(requests[0], context=None)) if requests else None
             )
-            accepts = await self._admitted(caller, requests, again=again is not None)
+            await self._admit_all(caller, requests, accepts, again=again is not None)
             started: list[Started | LandlineError] = []
             for request, accept in zip(requests, accepts, strict=True):
                 taken += 1
                 started.append(await self._accepted(caller, request, accept, first=not started))
         except BaseException:  # broken off or refused: what the host opened for the runs is closed
+            for accept in accepts[taken:]:
+                if isinstance(accept, AcceptRun):
+                    self._admission.dropped(accept.run_id)
             for request in requests[taken:]:
                 await release(request.context)
             raise
         return started
 
-    async def _admitted(
-        self, caller: Caller, requests: Sequence[StartRun], *, again: bool
-    ) -> list[AcceptRun | LandlineError]:
-        """Admit all or none; of a fan-out that is there already, whatever is missing and may be made."""
+    async def _admit_all(
+        self,
+        caller: Caller,
+        requests: Sequence[StartRun],
+        accepts: list[AcceptRun | LandlineError],
+        *,
+        again: bool,
+    ) -> None:
+        """Admit all or none into `accepts`; of a fan-out that is there already, whatever is missing and may be made."""
         names = [request.agent for request in requests]
         if not 0 < len(names) <= MOST_AGENTS:
             raise Invalid(f"A fan-out takes 1 to {MOST_AGENTS} agents.", code="too_many_agents")
@@ -62,7 +71,6 @@ class EngineFanout:
         twice = next((name for name in names if names.count(name) > 1), None)
         if twice is not None:
             raise Invalid(f"The agent {twice!r} is named twice.", code="agent_twice")
-        accepts: list[AcceptRun | LandlineError] = []
         for request in requests:
             try:
                 accepts.append(await self._admission.admit(caller, request, beside=len(accepts)))
@@ -70,7 +78,6 @@ class EngineFanout:
                 if not again:
                     raise
                 accepts.append(refusal)
-        return accepts
 
     async def _accepted(
         self, caller: Caller, request: StartRun, accept: AcceptRun | LandlineError, *, first: bool

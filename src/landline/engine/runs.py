@@ -89,14 +89,15 @@ class EngineRuns:
         except Busy as busy:
             if request.on_busy == "steer":
                 again = partial(self.accept, caller, request, accept)
+                self._admission.dropped(accept.run_id)  # it joins a run that holds what it needs
                 return await self._steering.steer(caller, request, accept, busy.active_run_id, again=again)
-            await release(request.context)
+            await self._given_up(request, accept)
             raise
         except BaseException:  # whatever the host opened for the run is closed
-            await release(request.context)
+            await self._given_up(request, accept)
             raise
         if accepted.replayed:
-            await release(request.context)
+            await self._given_up(request, accept)
         elif request.has_context:
             self._driver.give_context(accepted.run.id, request.context)
         self._bells.ring(f"thread:{accepted.run.thread_id}")
@@ -106,6 +107,11 @@ class EngineRuns:
             await self._end(caller, accepted.active_run_id)
             return Started(run=await self._store.get_run(caller, accepted.run.id))
         return Started(run=accepted.run, replayed=accepted.replayed)
+
+    async def _given_up(self, request: StartRun, accept: AcceptRun) -> None:
+        """Let go of what was held for a run that is not made."""
+        self._admission.dropped(accept.run_id)
+        await release(request.context)
 
     async def follow(
         self, caller: Caller, run_id: str, *, after: int = 0, live: bool = True
@@ -180,6 +186,7 @@ class EngineRuns:
             if (await self._store.get_run(caller, run_id)).status != "waiting":
                 break
             # It asked a question instead of ending: now it waits, and is ended as one that waits.
+        self._admission.dropped(run_id)  # it may have been queued, and never on a line
         await self._driver.drop_context(run_id)
         self._bells.ring(run_id)
         self._bells.ring(f"thread:{cancelled.run.thread_id}")

@@ -6,7 +6,7 @@ while it goes on: `on_line` returns None.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from landline.model.agents import AgentInfo
 from landline.model.callers import Caller
@@ -16,7 +16,7 @@ from landline.model.runs import Run
 from landline.ports.adapter import AgentSpec, Finished, ToolCall
 from landline.ports.runs import StartRun
 
-__all__ = ["Gate", "GatedRun", "LineGate", "Stop"]
+__all__ = ["Gate", "GatedRun", "LineGate", "Reserving", "Stop"]
 
 Stop = Callable[[ErrorInfo], None]
 """Ends the run as failed with this error, in a moment, whatever its agent does; a second call changes nothing."""
@@ -74,4 +74,16 @@ class Gate(Protocol):
 
     def on_line(self, gated: GatedRun) -> LineGate | None:
         """Return the gate for a segment that begins, or None to leave it alone."""
+        ...
+
+
+@runtime_checkable
+class Reserving(Protocol):
+    """A gate that sets something aside in `admit`, under the id that `StartRun.run_id` says the run will have."""
+
+    def dropped(self, run_id: str) -> None:
+        """Let go of it: the run was refused after all, was there before, or ended without ever being on a line.
+
+        Also called for runs that were let go of long ago; then it changes nothing.
+        """
         ...

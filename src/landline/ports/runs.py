@@ -46,7 +46,8 @@ class StartRun:
     `input` None with a `parent_id` answers again below that message (regenerate); with an input it is a sibling
     branch (edit). `parent_id` None is the thread's head, "" its root: an edit of the first message. `context` is a
     value, or a `HeldContext`, for the first segment, never stored; `deadline_s` counts running time only.
-    `carried` is what the client brings along, nothing of it into the thread.
+    `carried` is what the client brings along, nothing of it into the thread. `run_id` is the id that the run will have;
+    admission gives it, for its gates.
     """
 
     input: Sequence[Part] | None
@@ -62,6 +63,7 @@ class StartRun:
     deadline_s: float | None = None
     idempotency: IdempotencyKey | None = None
     carried: Carried | None = None
+    run_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

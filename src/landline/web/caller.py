@@ -17,6 +17,7 @@ from landline.ports.authenticator import Authenticator
 from landline.ports.runs import HeldContext, StartRun
 from landline.web.door import Door
 from landline.web.face import FacePorts
+from landline.web.limits import arrived
 
 __all__ = ["CallerOf", "Needed", "admit", "check_scopes", "credential_of", "with_context", "with_contexts"]
 
@@ -38,16 +39,25 @@ async def admit(connection: HTTPConnection, door: Door, scopes: Sequence[Needed]
         Forbidden: The caller lacks a scope, names another user without the scope `delegate`, or the server is open and the
             request came through a proxy.
         Invalid: Two different credentials, one in the URL, or a name in X-User-ID that is none.
+        RateLimited: Too often, by this address or this caller; or too many sign-ins of the address failed.
     """
+    tally = await arrived(connection, door) if door.limits is not None else None
     authenticator = door.authenticator
     if authenticator.open:
         _refuse_forwarded(connection)
         credential = _any_credential(connection)
     else:
         credential = credential_of(connection)
-    caller = await authenticator.authenticate(credential)
+    try:
+        caller = await authenticator.authenticate(credential)
+    except Unauthenticated:
+        if door.limits is not None and tally is not None and credential is not None:
+            await door.limits.not_signed_in(tally)
+        raise
     if named := _named_users(connection):
         caller = await _acting(authenticator, caller, named)
+    if door.limits is not None and tally is not None:
+        await door.limits.admitted(tally, caller)
     check_scopes(caller, scopes)
     connection.scope.setdefault("state", {})["caller"] = caller
     return caller

@@ -16,11 +16,12 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
 
 from landline.model.callers import KNOWN_SCOPES
-from landline.model.errors import FieldError, Invalid
+from landline.model.errors import FieldError, Invalid, Unauthenticated
 from landline.web import strict_json
 from landline.web.caller import Needed, admit
 from landline.web.door import Door
-from landline.web.problems import request_id, respond, too_large
+from landline.web.limits import arrived, hold_stream, settled, tally_of, told
+from landline.web.problems import request_id, respond, root_of, too_large
 
 __all__ = [
     "Entry",
@@ -33,7 +34,9 @@ __all__ = [
     "public",
     "requires",
     "scopes_of",
+    "streams",
     "takes_uploads",
+    "uncounted",
 ]
 
 Tell = Callable[[Exception, Request], Response]
@@ -69,6 +72,18 @@ def public(endpoint: _Endpoint) -> _Endpoint:
 def takes_uploads(endpoint: _Endpoint) -> _Endpoint:
     """Declare that a route's body is an upload, with the larger limit."""
     return _marked(endpoint, "__landline_upload__", True)
+
+
+def streams(endpoint: _Endpoint) -> _Endpoint:
+    """Declare that a route's answer is a stream: its place is taken before the handler does anything."""
+    endpoint.__landline_streams__ = True  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
+    return endpoint
+
+
+def uncounted(endpoint: _Endpoint) -> _Endpoint:
+    """Declare that a public route is under no limit: whoever looks whether the server is well is always told."""
+    endpoint.__landline_uncounted__ = True  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
+    return endpoint
 
 
 def lists(*prefixes: str) -> Callable[[_Endpoint], _Endpoint]:
@@ -140,6 +155,9 @@ class LandlineRoute(APIRoute):
             door.max_upload_bytes if hasattr(self.endpoint, "__landline_upload__") else door.max_body_bytes
         )
 
+        counted = door.limits is not None and not hasattr(self.endpoint, "__landline_uncounted__")
+        holds = counted and hasattr(self.endpoint, "__landline_streams__")
+
         async def handled(request: Request) -> Response:
             strict = StrictRequest(request.scope, request.receive)
             strict.max_bytes = limit
@@ -147,20 +165,36 @@ class LandlineRoute(APIRoute):
                 _check_line(strict, door)
                 if scopes:
                     await admit(strict, door, scopes)
+                elif counted:
+                    await arrived(strict, door)
+                if holds:
+                    await hold_stream(strict, door)
                 if prefixes is not None:
                     _check_filters(strict, filters, prefixes)
                 _check_length(strict)
                 if reads_json:
                     _check_json_type(strict)
-                return await handle(strict)
+                response = await handle(strict)
+                return await settled(response, strict, door) if counted else response
             except ClientDisconnect:
                 return Response(status_code=499)  # nobody is there to read it, and nothing is wrong here
             except Exception as error:  # noqa: BLE001 - this is where every error becomes an answer
                 response = tell(error, request)
                 response.headers["x-request-id"] = request_id(request.scope)
+                if counted:
+                    if not scopes and isinstance(root_of(error), Unauthenticated):
+                        await _note_failure(request, door)
+                    told(response, request)
                 return response
 
         return handled
+
+
+async def _note_failure(request: Request, door: Door) -> None:
+    """Count a sign-in that failed in a public route, such as one that takes a password."""
+    tally = tally_of(request.scope)
+    if door.limits is not None and tally is not None:
+        await door.limits.not_signed_in(tally)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

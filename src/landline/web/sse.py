@@ -94,6 +94,8 @@ class EventStream(Response):
     """
 
     media_type = "text/event-stream"
+    stays_open = True
+    """Holds a place under the limit on streams."""
 
     def __init__(
         self,

@@ -10,9 +10,10 @@ from starlette.responses import Response
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from landline.model.callers import Caller
-from landline.model.errors import Forbidden, Invalid, LandlineError
+from landline.model.errors import Forbidden, Invalid, LandlineError, RateLimited
 from landline.web.caller import Needed, admit
 from landline.web.door import Door
+from landline.web.limits import hold_stream, let_go, tally_of
 from landline.web.problems import respond
 from landline.web.route import requires
 from landline.web.sse import SlowReader
@@ -44,6 +45,8 @@ class Socket:
 
     def __init__(self, websocket: WebSocket, door: Door, caller: Caller) -> None:
         self.caller = caller
+        self.refused: Callable[[RateLimited, bytes], Awaitable[None]] | None = None
+        """Told of each message that is one too many and is dropped; without it such a message closes the socket."""
         self._websocket = websocket
         self._door = door
         self._turn = asyncio.Lock()
@@ -66,7 +69,27 @@ class Socket:
         await asyncio.sleep(0)
 
     async def receive(self) -> bytes:
-        """Return the next message. Raises ClosedSocket, also for one that this side will not take."""
+        """Return the next message.
+
+        Raises:
+            ClosedSocket: It is closed, or this side will not take the message.
+            RateLimited: The message is one too many, and nobody is told of that.
+        """
+        while True:
+            data = await self._receive()
+            limits, tally = self._door.limits, tally_of(self._websocket.scope)
+            if limits is None or tally is None:
+                return data
+            try:
+                await limits.message(tally, self.caller)
+            except RateLimited as error:
+                if self.refused is None:
+                    raise
+                await self.refused(error, data)
+            else:
+                return data
+
+    async def _receive(self) -> bytes:
         message = await self._websocket.receive()
         if message["type"] == "websocket.disconnect":
             raise ClosedSocket(message.get("code", 1005))
@@ -95,11 +118,15 @@ def socket_endpoint(
         try:
             _check_origin(websocket, door)
             caller = await admit(websocket, door, scopes)
+            await hold_stream(websocket, door)
         except Exception as error:  # noqa: BLE001 - every refusal is told the same way
             await _deny(websocket, respond(error, websocket))
             return
-        await websocket.accept()
-        code, reason = await _run(serve(Socket(websocket, door, caller)), door, caller)
+        try:
+            await websocket.accept()
+            code, reason = await _run(serve(Socket(websocket, door, caller)), door, caller)
+        finally:
+            let_go(websocket)
         try:
             async with asyncio.timeout(_GOODBYE_S):
                 await websocket.close(code, reason)

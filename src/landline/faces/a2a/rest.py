@@ -24,7 +24,7 @@ from landline.faces.a2a.tasks import TaskRef, Tasks
 from landline.model.callers import Caller
 from landline.web.caller import CallerOf
 from landline.web.face import FacePorts
-from landline.web.route import Entry, requires, takes_uploads
+from landline.web.route import Entry, requires, streams, takes_uploads
 
 __all__ = ["RestRoutes"]
 
@@ -55,6 +55,7 @@ class RestRoutes:
 
     @requires("runs:read")
     @takes_uploads
+    @streams
     async def stream(
         self,
         request: Request,

@@ -26,6 +26,7 @@ from landline.faces.a2a.tasks import TaskRef, Tasks
 from landline.model.callers import Caller
 from landline.web.caller import CallerOf
 from landline.web.face import FacePorts
+from landline.web.limits import hold_stream
 from landline.web.route import Entry, requires, takes_uploads
 
 __all__ = ["RpcRoutes"]
@@ -84,6 +85,7 @@ class RpcRoutes:
         return Response(status_code=499) if sent is None else _result(request, sent)
 
     async def _stream(self, request: Request, caller: Caller, agent: str, params: Any) -> Response:
+        await hold_stream(request, self._tasks.ports.door)
         task = await self._tasks.take(request, caller, agent, read(wire.SendMessageRequest, params))
         return self._follow(request, caller, task)
 

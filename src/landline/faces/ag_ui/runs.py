@@ -29,7 +29,7 @@ from landline.ports.store import IdempotencyKey, RunQuery
 from landline.web.caller import CallerOf, check_scopes, with_context
 from landline.web.face import FacePorts
 from landline.web.named_threads import find_thread, thread_named
-from landline.web.route import Entry, requires
+from landline.web.route import Entry, requires, streams
 from landline.web.strict_json import canonical
 
 __all__ = ["AgentRoutes"]
@@ -73,6 +73,7 @@ class AgentRoutes:
         self._telling = Telling(ports, self._records)
 
     @requires("runs:write", "runs:read")
+    @streams
     async def run(
         self,
         request: Request,

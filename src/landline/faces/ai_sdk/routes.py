@@ -25,7 +25,15 @@ from landline.ports.store import IdempotencyKey
 from landline.web.caller import CallerOf, with_context
 from landline.web.face import FacePorts
 from landline.web.inline_files import keep_file, part_of
-from landline.web.route import Entry, LandlineRoute, add_routes, assert_declared, requires, takes_uploads
+from landline.web.route import (
+    Entry,
+    LandlineRoute,
+    add_routes,
+    assert_declared,
+    requires,
+    streams,
+    takes_uploads,
+)
 
 __all__ = ["face"]
 
@@ -58,6 +66,7 @@ class ChatRoutes:
 
     @requires("runs:write")
     @takes_uploads
+    @streams
     async def chat(self, request: Request, agent: _Agent, body: ChatBody, caller: CallerOf) -> Response:
         """Take the user's new message, an edit, a second answer, or what the client answered to the agent."""
         self._ports.agents.get(caller, agent)

@@ -34,6 +34,9 @@ class Exchange(Response):
     transport's own scope holds and the request's does not.
     """
 
+    stays_open = True
+    """It may be a stream, which nobody knows before it is one: it holds a place under the limit on streams."""
+
     def __init__(
         self, serve: Serve, *, body: bytes, message_id: Any, door: Door, beside: Mapping[str, Any]
     ) -> None:

@@ -5,7 +5,7 @@ from starlette.responses import Response
 from landline.faces.native import encode
 from landline.web.door import Door
 from landline.web.health import Health
-from landline.web.route import Entry, public
+from landline.web.route import Entry, public, uncounted
 
 __all__ = ["HealthRoutes"]
 
@@ -18,11 +18,13 @@ class HealthRoutes:
         self._door = door
 
     @public
+    @uncounted
     async def livez(self) -> Response:
         """Say that the process answers."""
         return encode.json_response({"status": "alive"})
 
     @public
+    @uncounted
     async def readyz(self) -> Response:
         """Say whether runs can be accepted and stored now, check by check."""
         checks = dict(await self._health.ready())
@@ -39,6 +41,7 @@ class HealthRoutes:
         return encode.json_response(told, status=200 if ready else 503, headers=headers)
 
     @public
+    @uncounted
     async def health(self) -> Response:
         """Say how the server is, in the shape that the tutorials' clients read."""
         return encode.json_response(

@@ -18,6 +18,7 @@ from landline.model.times import iso, parse_iso
 from landline.ports.store import RunQuery
 from landline.web.caller import CallerOf, with_context
 from landline.web.face import FacePorts
+from landline.web.limits import hold_stream
 from landline.web.paging import DEFAULT_LIMIT, CursorParam, LimitParam
 from landline.web.route import Entry, lists, requires
 
@@ -147,6 +148,8 @@ class RunRoutes:
         idempotency = decode.idempotency(key, route=route, body=await request.json()) if key else None
         title = body.title if isinstance(body, StartBody) else None
         wanted = decode.start(body, thread_id=thread_id, key=idempotency, title=title)
+        if body.mode == "stream":
+            await hold_stream(request, self._ports.door)
         wanted = await with_context(self._ports, caller, request, wanted)
         started = await self._runs.start(caller, wanted)
         return await respond_to_start(

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, MutableMapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from functools import cache
 from typing import Annotated, Any, Final, Literal, cast
 
@@ -106,12 +106,19 @@ class NativeSocket:
         self._following: dict[_Key, asyncio.Task[None]] = {}
         self._promised = 0
         self._room = asyncio.Semaphore(_MOST_OPERATIONS)
+        socket.refused = self._refused
 
     async def serve(self) -> None:
         """Serve until the client leaves."""
         async with asyncio.TaskGroup() as tasks:
             while True:
                 await self._take(await self._socket.receive(), tasks)
+
+    async def _refused(self, error: LandlineError, raw: bytes) -> None:
+        ref: Any = None
+        with suppress(LandlineError):
+            ref = _ref_of(strict_json.parse(raw))
+        await self._tell(ref, error)
 
     async def _take(self, raw: bytes, tasks: asyncio.TaskGroup) -> None:
         ref: Any = None

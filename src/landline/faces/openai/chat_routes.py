@@ -27,6 +27,7 @@ from landline.ports.routing import AUTO
 from landline.ports.runs import Started, StartRun
 from landline.web.caller import CallerOf, with_context
 from landline.web.face import FacePorts
+from landline.web.limits import hold_stream
 from landline.web.named_threads import thread_named
 from landline.web.problems import request_id, too_large
 from landline.web.route import Entry, requires, takes_uploads
@@ -61,6 +62,8 @@ class ChatRoutes:
         ):
             raise too_large(self._ports.door.max_body_bytes)
         name = _thread_of(body, thread)
+        if body.stream:
+            await hold_stream(request, self._ports.door)
         results = chat_decode.answered(body.messages)
         resumed = await chat_calls.resume(self._ports.runs, caller, model=body.model, results=results)
         after = 0

@@ -34,6 +34,7 @@ from landline.model.ids import fingerprint
 from landline.ports.store import IdempotencyKey
 from landline.web.caller import CallerOf
 from landline.web.face import FacePorts
+from landline.web.limits import hold_stream
 from landline.web.route import Entry, requires
 from landline.web.sse import EventStream
 from landline.web.strict_json import canonical
@@ -62,6 +63,8 @@ class ResponsesRoutes:
     ) -> Response:
         """Create a response: waited for, streamed, or in the background."""
         once = await _idempotency(request, key)
+        if body.stream:
+            await hold_stream(request, self._ports.door)
         record = await self._responses.create(caller, request, body, key=once)
         if body.stream:
             return self._stream(caller, record)

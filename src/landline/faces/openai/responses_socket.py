@@ -53,6 +53,7 @@ class ResponsesSocket:
 
     async def serve(self) -> None:
         """Serve until the client leaves or the socket is too old."""
+        self._socket.refused = self._refused
         try:
             async with asyncio.TaskGroup() as tasks:
                 hearing = tasks.create_task(self._hear())
@@ -113,6 +114,9 @@ class ResponsesSocket:
     async def _let_go(self, record: Record | None) -> None:
         if record is not None and not record.store:
             await self._responses.abandon(self._caller, record)
+
+    async def _refused(self, error: LandlineError, _: bytes) -> None:
+        await self._tell(error)
 
     async def _tell(self, error: LandlineError) -> None:
         problem, _ = told(error, request_id(self._scope))

@@ -16,7 +16,7 @@ from landline.model.callers import Caller
 from landline.model.runs import Run
 from landline.web.caller import CallerOf
 from landline.web.face import FacePorts
-from landline.web.route import Entry, requires
+from landline.web.route import Entry, requires, streams
 
 __all__ = ["BankRoutes"]
 
@@ -51,6 +51,7 @@ class BankRoutes:
         )
 
     @requires("runs:write", "runs:read")
+    @streams
     async def stream(
         self, request: Request, body: QueryBody, caller: CallerOf, _user_id: UserId = None
     ) -> Response:

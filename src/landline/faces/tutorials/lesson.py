@@ -20,7 +20,7 @@ from landline.web.caller import CallerOf
 from landline.web.face import FacePorts
 from landline.web.health import Health
 from landline.web.paging import MAX_LIMIT, CursorParam, LimitParam
-from landline.web.route import Entry, public, requires
+from landline.web.route import Entry, public, requires, streams, uncounted
 
 __all__ = ["HealthRoute", "LessonRoutes"]
 
@@ -55,6 +55,7 @@ class LessonRoutes:
         )
 
     @requires("runs:write", "runs:read")
+    @streams
     async def chat_stream(
         self, request: Request, body: ChatBody, caller: CallerOf, style: StyleParam = "events"
     ) -> Response:
@@ -171,6 +172,7 @@ class HealthRoute:
         self._health = health
 
     @public
+    @uncounted
     async def health(self) -> Response:
         """Say how the server is."""
         active = self._health.sessions_active()

@@ -22,7 +22,7 @@ from landline.ports.runs import Started
 from landline.ports.store import RunQuery
 from landline.web.caller import CallerOf, with_contexts
 from landline.web.face import FacePorts
-from landline.web.route import Entry, requires
+from landline.web.route import Entry, requires, streams
 from landline.web.waiting import until_gone
 
 __all__ = ["MultiAgentRoute", "PatternRoutes"]
@@ -62,6 +62,7 @@ class PatternRoutes:
         return json_response({"response": end.text, "routed_to": run.routed_to})
 
     @requires("runs:write", "runs:read")
+    @streams
     async def stream_chat(self, request: Request, body: StreamChatBody, caller: CallerOf) -> Response:
         """Stream the answer to a message as `{token}` and `{done}`."""
         info = None if body.agent == AUTO else agent_named(self._ports, caller, body.agent)

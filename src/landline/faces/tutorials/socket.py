@@ -54,6 +54,7 @@ class ClientSocket:
 
     async def serve(self) -> None:
         """Serve until the client leaves; a run that is going on then goes on without it."""
+        self._socket.refused = self._refused
         async with asyncio.TaskGroup() as tasks:
             while True:
                 raw = await self._socket.receive()
@@ -61,6 +62,9 @@ class ClientSocket:
                     await self._take(raw, tasks)
                 except LandlineError as error:
                     await self._tell(error)
+
+    async def _refused(self, error: LandlineError, _: bytes) -> None:
+        await self._tell(error)
 
     async def _take(self, raw: bytes, tasks: asyncio.TaskGroup) -> None:
         body = _body(raw)

@@ -1,0 +1,121 @@
+"""Whose address a request comes from: the connection's own, unless a proxy that the owner trusts says another (TRU-8).
+
+A proxy adds the address it was called from at the right end of `X-Forwarded-For` or `Forwarded` (RFC 7239); whatever stands
+left of that, the caller may have written himself. So the fields are read from the right, as long as the address that was
+found is a trusted proxy's. An IPv6 client holds a whole /64 and is counted as one.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from typing import Any, Final, cast
+
+__all__ = ["Proxies", "client_address"]
+
+_Address = IPv4Address | IPv6Address
+_NOBODY: Final = "unknown"
+"""What has no address, such as a client on a local socket: counted as one."""
+
+_MOST_HOPS: Final = 32
+_FOR: Final = re.compile(r'(?:^|[;\s])for\s*=\s*("[^"]*"|[^;\s]+)', re.IGNORECASE)
+
+
+class Proxies:
+    """The proxies whose word is taken; none without any.
+
+    Args:
+        networks: Addresses and networks: `10.0.0.0/8`, `192.0.2.1`, `2001:db8::/32`.
+
+    Raises:
+        ValueError: One of them is neither.
+    """
+
+    def __init__(self, networks: Sequence[str] = ()) -> None:
+        self._networks: list[IPv4Network | IPv6Network] = []
+        for network in networks:
+            try:
+                self._networks.append(ip_network(network))
+            except ValueError as error:
+                raise ValueError(f"{network!r} is no network: {error}") from None
+
+    def __bool__(self) -> bool:
+        return bool(self._networks)
+
+    def trust(self, address: _Address) -> bool:
+        """Tell whether `address` is a proxy's."""
+        return any(address in network for network in self._networks)
+
+
+def client_address(scope: Any, proxies: Proxies) -> str:
+    """Return the client's address as limits count it: an IPv4 address, or the /64 of an IPv6 one."""
+    peer = scope.get("client")
+    host = str(peer[0]) if peer else ""
+    if not proxies:
+        return _counted_of(host)
+    address = _address(host)
+    if address is None or not proxies.trust(address):
+        return _counted(address)
+    return _counted(_behind(cast("list[tuple[bytes, bytes]]", scope["headers"]), address, proxies))
+
+
+def _behind(headers: list[tuple[bytes, bytes]], peer: _Address, proxies: Proxies) -> _Address:
+    """Return who called the outermost trusted proxy."""
+    told = b",".join(value for name, value in headers if name == b"x-forwarded-for").decode("latin-1")
+    standard = b",".join(value for name, value in headers if name == b"forwarded").decode("latin-1")
+    found = [
+        _outermost(hops, peer, proxies)
+        for hops in (
+            told.split(",") if told else [],
+            [_for_of(element) for element in standard.split(",")] if standard else [],
+        )
+        if hops
+    ]
+    # A proxy writes one of the two and passes the other on as the client sent it: where they differ, neither counts.
+    return found[0] if found and all(address == found[0] for address in found) else peer
+
+
+def _outermost(hops: Sequence[str], peer: _Address, proxies: Proxies) -> _Address:
+    last = peer
+    for hop in hops[: -_MOST_HOPS - 1 : -1]:
+        address = _address(_without_port(hop.strip()))
+        if address is None:
+            return last
+        if not proxies.trust(address):
+            return address
+        last = address
+    return last
+
+
+def _for_of(element: str) -> str:
+    match = _FOR.search(element)
+    return match[1].strip('"') if match else ""
+
+
+def _without_port(hop: str) -> str:
+    if hop.startswith("["):
+        return hop[1:].partition("]")[0]
+    return hop.partition(":")[0] if hop.count(":") == 1 else hop
+
+
+def _address(text: str) -> _Address | None:
+    try:
+        address = ip_address(text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+        return address.ipv4_mapped
+    return address
+
+
+@lru_cache(maxsize=4096)
+def _counted_of(host: str) -> str:
+    return _counted(_address(host))
+
+
+def _counted(address: _Address | None) -> str:
+    if address is None:
+        return _NOBODY
+    if isinstance(address, IPv4Address):
+        return str(address)
+    return str(IPv6Network((int(address) >> 64 << 64, 64)))

@@ -120,7 +120,7 @@ def test_an_unknown_keyword_is_refused() -> None:
         ({"database_url": "postgresql://u:hush@h/d"}, "config_not_built", "not built yet: PostgreSQL"),
         ({"database_url": "mysql://h/d"}, "config_not_built", "not built yet: 'mysql'"),
         ({"database_url": "sqlite:///:memory:"}, "config_not_built", "not built yet"),
-        ({"redis_url": "redis://:hush@h"}, "config_not_built", "not built yet: Redis"),
+        ({"redis_url": "http://:hush@h"}, "config_invalid_value", "no address of a Redis"),
         ({"faces": "natve"}, "config_not_built", "no face named natve"),
         ({"egress_allow": "http://a/"}, "config_invalid_value", "host or host:port"),
         ({"allowed_hosts": "http://a/"}, "config_invalid_value", "not a host name"),

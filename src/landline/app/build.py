@@ -15,6 +15,7 @@ from landline.app import plugins
 from landline.app.context import HostContext
 from landline.app.gates import gates_of
 from landline.app.identity import accounts_of, authenticator_of, beside
+from landline.app.limits import limiter_of
 from landline.app.loading import Loaded, adopt
 from landline.app.mcp import bringing, unusable
 from landline.app.routing import routing
@@ -25,6 +26,7 @@ from landline.engine.core import Core
 from landline.engine.loop import SystemClock
 from landline.engine.registry import Registered, Registry, broken, describe
 from landline.engine.threads import EngineFiles
+from landline.gates.limits import CountedFiles, Limiter
 from landline.model.agents import LoadError
 from landline.model.errors import LandlineError
 from landline.model.version import VERSION
@@ -33,6 +35,7 @@ from landline.ports.authenticator import Authenticator
 from landline.ports.egress import Egress
 from landline.ports.runs import Agents, Files, Questions, Runs, Threads
 from landline.ports.store import Store
+from landline.web.client import Proxies
 from landline.web.docs import docs
 from landline.web.door import Door
 from landline.web.drain import Drain
@@ -148,7 +151,9 @@ class Landline:
         core.driver.deadline_s = self.settings.deadline_s
         core.driver.idle_timeout_s = self.settings.idle_timeout_s
         core.driver.bring = self._brings
-        core.admission.gates = core.driver.gates = gates_of(self.settings, self.store, self.clock)
+        core.admission.gates = core.driver.gates = gates_of(
+            self.settings, self.store, self.clock, self.limiter
+        )
         return core
 
     @cached_property
@@ -204,6 +209,13 @@ class Landline:
         )
 
     @cached_property
+    def limiter(self) -> Limiter | None:
+        """What counts requests, streams and runs; None where nothing can be limited: open, and without a rule."""
+        if self._open and not self.settings.limits:
+            return None
+        return limiter_of(self.settings, self.clock)
+
+    @cached_property
     def door(self) -> Door:
         """The edge, as every face gets it."""
         settings = self.settings
@@ -219,6 +231,8 @@ class Landline:
             max_body_bytes=settings.max_body_bytes,
             max_upload_bytes=settings.max_upload_bytes + MULTIPART_BYTES,
             public_url=settings.public_url,
+            limits=self.limiter,
+            proxies=Proxies(settings.trusted_proxies),
         )
 
     def _faces(self) -> list[APIRouter]:
@@ -228,7 +242,7 @@ class Landline:
             threads=core.threads,
             agents=core.agents,
             questions=core.questions,
-            files=core.files,
+            files=core.files if self.limiter is None else CountedFiles(core.files, self.limiter),
             door=self.door,
             watch=core.runs,
             documents=self.store,
@@ -260,6 +274,9 @@ class Landline:
         ):  # from the last to the first, each whatever became of the others
             await self.store.open()
             after.push_async_callback(self.store.close)
+            if self.limiter is not None:
+                await self.limiter.open()
+                after.push_async_callback(self.limiter.close)
             after.push_async_callback(self._close_adapters)
             after.push_async_callback(self._close_brought)
             core = self.core

@@ -6,10 +6,9 @@ Nothing is read when this is imported. `load_settings` reads, in this order: key
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import (
-    BeforeValidator,
     Field,
     PrivateAttr,
     SecretStr,
@@ -20,7 +19,6 @@ from pydantic import (
 from pydantic_core import ErrorDetails, PydanticCustomError
 from pydantic_settings import (
     BaseSettings,
-    NoDecode,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
 )
@@ -31,20 +29,11 @@ from landline.app.settings_guards import GuardSettings
 from landline.app.settings_identity import IdentitySettings
 from landline.app.settings_limits import LimitSettings
 from landline.app.settings_sources import ConfigError
+from landline.app.settings_words import Words
 
 __all__ = ["ConfigError", "Settings", "load_settings"]
 
 MIB = 1024 * 1024
-
-
-def _words(value: Any) -> Any:
-    """Take `a, b` from a variable or an option as two words; lists pass as they are."""
-    return (
-        tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
-    )
-
-
-Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words)]
 
 
 class Settings(IdentitySettings, LimitSettings, EdgeSettings, GuardSettings):
@@ -71,7 +60,9 @@ class Settings(IdentitySettings, LimitSettings, EdgeSettings, GuardSettings):
         None,
         description="sqlite:///path; without it landline.db in the data folder",
     )
-    redis_url: str | None = Field(None, description="Planned; must be empty")
+    redis_url: str | None = Field(
+        None, description="redis://host:port/number, where several servers count their limits together"
+    )
     agents: Words = Field((), description="Targets to serve: path.py, path.py:attr, module or module:attr")
     faces: Words = Field(
         ("native",), description="The client protocols that are switched on; `all` for every one installed"
@@ -163,12 +154,24 @@ class Settings(IdentitySettings, LimitSettings, EdgeSettings, GuardSettings):
 
     @field_validator("redis_url")
     @classmethod
-    def _no_redis(cls, url: str | None) -> str | None:
+    def _a_redis(cls, url: str | None) -> str | None:
+        from importlib.util import find_spec
+
         if url is None:
             return url
-        raise PydanticCustomError(
-            "config_not_built", "not built yet: Redis", {"how": "leave it out: one process needs none"}
-        )
+        if not url.startswith(("redis://", "rediss://", "unix://")):
+            raise PydanticCustomError(
+                "config_invalid_value",
+                "this is no address of a Redis",
+                {"how": "write redis://127.0.0.1:6379/0"},
+            )
+        if find_spec("redis") is None:
+            raise PydanticCustomError(
+                "config_invalid_value",
+                "the package for Redis is not installed",
+                {"how": "install landline[redis], or leave redis_url out: one process needs none"},
+            )
+        return url
 
     @field_validator("faces")
     @classmethod

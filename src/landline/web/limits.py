@@ -4,7 +4,7 @@ from typing import Any, Final
 
 from starlette.requests import HTTPConnection
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from landline.model.callers import Caller
 from landline.ports.limits import Release, Tally
@@ -12,7 +12,7 @@ from landline.web.client import client_address
 from landline.web.door import Door
 from landline.web.limit_headers import limit_headers
 
-__all__ = ["arrived", "hold_stream", "let_go", "settled", "tally_of", "told"]
+__all__ = ["arrived", "hold_stream", "let_go", "settled", "tally_of", "told", "told_in"]
 
 _TALLY: Final = "landline_tally"
 _HELD: Final = "landline_held"
@@ -68,6 +68,17 @@ def told(response: Response, connection: HTTPConnection) -> Response:
     if tally is not None and tally.states and hasattr(response, "raw_headers"):
         response.headers.update(limit_headers(tally.states.values()))
     return response
+
+
+def told_in(message: Message, scope: Scope) -> None:
+    """Add what the limits are to the start of an answer that somebody else writes."""
+    tally = tally_of(scope)
+    if tally is not None and tally.states:
+        fields = limit_headers(tally.states.values())
+        message["headers"] = [
+            *message.get("headers", ()),
+            *((name.encode(), value.encode()) for name, value in fields.items()),
+        ]
 
 
 def let_go(connection: HTTPConnection) -> None:

@@ -12,6 +12,7 @@ from starlette.types import Message, Receive, Scope, Send
 from landline.faces.mcp.going import GONE, RUN
 from landline.faces.mcp.streams import UNDER_DOOR
 from landline.web.door import Door
+from landline.web.limits import told_in as told_limits
 from landline.web.sse import HEARTBEAT
 
 __all__ = ["Exchange"]
@@ -120,6 +121,7 @@ class Exchange(Response):
                     value for name, value in message.get("headers", ()) if name.lower() == b"content-type"
                 ]
                 self._streams = any(kind.startswith(b"text/event-stream") for kind in kinds)
+                told_limits(message, scope)
             elif not message.get("more_body", False):
                 self._ended = True
             self._wrote += 1

@@ -18,6 +18,8 @@ _NOBODY: Final = "unknown"
 """What has no address, such as a client on a local socket: counted as one."""
 
 _MOST_HOPS: Final = 32
+_REMEMBERED: Final = 4096
+_REMEMBERED_BYTES: Final = 256
 _FOR: Final = re.compile(r'(?:^|[;\s])for\s*=\s*("[^"]*"|[^;\s]+)', re.IGNORECASE)
 
 
@@ -39,12 +41,32 @@ class Proxies:
             except ValueError as error:
                 raise ValueError(f"{network!r} is no network: {error}") from None
 
+        # Clients come again: what one connection's headers say is read once for most of its requests.
+        self.behind = lru_cache(maxsize=_REMEMBERED)(self.read)
+
     def __bool__(self) -> bool:
         return bool(self._networks)
 
     def trust(self, address: _Address) -> bool:
         """Tell whether `address` is a proxy's."""
         return any(address in network for network in self._networks)
+
+    def read(self, host: str, told: bytes, standard: bytes) -> str:
+        """Return who called the outermost trusted proxy, by `X-Forwarded-For` and `Forwarded`, as limits count it."""
+        peer = _address(host)
+        if peer is None or not self.trust(peer):
+            return _counted(peer)
+        found = [
+            _outermost(hops, peer, self)
+            for hops in (
+                told.decode("latin-1").split(",") if told else [],
+                [_for_of(element) for element in standard.decode("latin-1").split(",")] if standard else [],
+            )
+            if hops
+        ]
+        # A proxy writes one of the two and passes the other on as the client sent it: where they differ, neither counts.
+        agreed = found and all(address == found[0] for address in found)
+        return _counted(found[0] if agreed else peer)
 
 
 def client_address(scope: Any, proxies: Proxies) -> str:
@@ -53,26 +75,14 @@ def client_address(scope: Any, proxies: Proxies) -> str:
     host = str(peer[0]) if peer else ""
     if not proxies:
         return _counted_of(host)
-    address = _address(host)
-    if address is None or not proxies.trust(address):
-        return _counted(address)
-    return _counted(_behind(cast("list[tuple[bytes, bytes]]", scope["headers"]), address, proxies))
-
-
-def _behind(headers: list[tuple[bytes, bytes]], peer: _Address, proxies: Proxies) -> _Address:
-    """Return who called the outermost trusted proxy."""
-    told = b",".join(value for name, value in headers if name == b"x-forwarded-for").decode("latin-1")
-    standard = b",".join(value for name, value in headers if name == b"forwarded").decode("latin-1")
-    found = [
-        _outermost(hops, peer, proxies)
-        for hops in (
-            told.split(",") if told else [],
-            [_for_of(element) for element in standard.split(",")] if standard else [],
-        )
-        if hops
-    ]
-    # A proxy writes one of the two and passes the other on as the client sent it: where they differ, neither counts.
-    return found[0] if found and all(address == found[0] for address in found) else peer
+    told = standard = b""
+    for name, value in cast("list[tuple[bytes, bytes]]", scope["headers"]):
+        if name == b"x-forwarded-for":
+            told = told + b"," + value if told else value
+        elif name == b"forwarded":
+            standard = standard + b"," + value if standard else value
+    short = len(told) + len(standard) <= _REMEMBERED_BYTES
+    return (proxies.behind if short else proxies.read)(host, told, standard)
 
 
 def _outermost(hops: Sequence[str], peer: _Address, proxies: Proxies) -> _Address:

@@ -66,7 +66,7 @@ def told(response: Response, connection: HTTPConnection) -> Response:
     let_go(connection)
     tally = tally_of(connection.scope)
     if tally is not None and tally.states and hasattr(response, "raw_headers"):
-        response.headers.update(limit_headers(tally.states.values()))
+        _add(response.raw_headers, tally)
     return response
 
 
@@ -74,11 +74,15 @@ def told_in(message: Message, scope: Scope) -> None:
     """Add what the limits are to the start of an answer that somebody else writes."""
     tally = tally_of(scope)
     if tally is not None and tally.states:
-        fields = limit_headers(tally.states.values())
-        message["headers"] = [
-            *message.get("headers", ()),
-            *((name.encode(), value.encode()) for name, value in fields.items()),
-        ]
+        headers = message["headers"] = list(message.get("headers", ()))
+        _add(headers, tally)
+
+
+def _add(headers: list[tuple[bytes, bytes]], tally: Tally) -> None:
+    if any(name == b"ratelimit" for name, _ in headers):
+        return  # a refusal tells it itself
+    for name, value in limit_headers(tally.states.values()).items():
+        headers.append((name.encode(), value.encode()))
 
 
 def let_go(connection: HTTPConnection) -> None:

@@ -257,7 +257,7 @@ async def test_a_refused_or_repeated_start_holds_no_place(tmp_path: Path) -> Non
         assert await held(client)
 
 
-@pytest.mark.contract("RES-6", "RUN-6.queue")
+@pytest.mark.contract("RES-6", "RUN-6")
 async def test_a_queued_run_holds_a_place_and_gives_it_back_when_it_never_begins(tmp_path: Path) -> None:
     async with serving(tmp_path, "tenant: 2 concurrent runs") as (client, server):
         thread = (await client.post("/api/v1/threads", json={"agent": "slow"})).json()["id"]
@@ -293,7 +293,7 @@ async def test_an_answer_is_never_refused_and_the_run_counts_again(tmp_path: Pat
         assert not await held(client)
 
 
-@pytest.mark.contract("RES-6", "RUN-6.interrupt")
+@pytest.mark.contract("RES-6", "RUN-6")
 async def test_who_interrupts_takes_the_place_over(tmp_path: Path) -> None:
     async with serving(tmp_path, ONE) as (client, _):
         thread = (await client.post("/api/v1/threads", json={"agent": "slow"})).json()["id"]

@@ -70,6 +70,7 @@ _WHEN: Final = {
     415: ("The body is not JSON.", "unsupported_media_type"),
     421: ("The Host header names another server.", "unknown_host"),
     422: ("The request does not fit, or the agent cannot do it.", "invalid_request"),
+    429: ("Too often, or too much at once; Retry-After says when to come back.", "rate_limited"),
     431: ("The headers are over 32 KB.", "headers_too_large"),
     502: ("The agent or what it calls failed.", "agent_failed"),
     503: ("Not now: the server is stopping, or the agent could not be loaded.", "unavailable"),
@@ -153,7 +154,7 @@ def event_stream(description: str) -> dict[str, Any]:
 def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
     """Return the documents of the errors that any route may answer, and of `statuses`."""
     found: dict[int | str, dict[str, Any]] = {}
-    for status in sorted({400, 401, 403, 413, 421, 422, 431, 503, *statuses}):
+    for status in sorted({400, 401, 403, 413, 421, 422, 429, 431, 503, *statuses}):
         description, code = _WHEN[status]
         example = {
             "type": f"urn:landline:problem:{code}",

@@ -55,7 +55,7 @@ class RunLimits:
             await self._take(places, request.run_id)
         try:
             await self._limiter.run(caller, agent.name)
-        except BaseException:
+        except BaseException:  # refused, or whoever asked was cancelled: the place is free again
             if request.run_id is not None:
                 self.dropped(request.run_id)
             raise

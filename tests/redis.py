@@ -11,6 +11,7 @@ import signal
 import subprocess
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 from redis.asyncio import Redis
 
@@ -60,7 +61,7 @@ class OwnRedis:
         await self.empty()
 
     async def empty(self) -> None:
-        client = Redis.from_url(self.url)  # pyright: ignore[reportUnknownMemberType] - its options are untyped
+        client: Any = Redis.from_url(self.url)  # pyright: ignore[reportUnknownMemberType] - its options are untyped
         await client.flushdb()
         await client.aclose()
 

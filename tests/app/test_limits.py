@@ -24,6 +24,7 @@ from landline.model.callers import LOCAL, SYSTEM
 from landline.model.errors import Kind, LandlineError, RateLimited
 from landline.model.limits import LimitState
 from landline.model.messages import TextPart
+from landline.model.times import iso
 from landline.ports.runs import StartRun
 from landline.web import problems
 from landline.web.problems import told
@@ -58,10 +59,10 @@ AGENTS = [landline.agent(found, name=found.__name__) for found in (echo, asking,
 async def serving(
     folder: Path, *rules: str, **options: Any
 ) -> AsyncGenerator[tuple[httpx.AsyncClient, Landline]]:
-    settings = {"open": True, "data": folder, "limits": list(rules), "faces": ["all"]} | options
-    server = Landline(AGENTS, **settings)
+    options = {"open": True, "faces": ["all"], **options}
+    server = Landline(AGENTS, data=folder, limits=list(rules), **options)
     app = server.app
-    async with app._app.router.lifespan_context(app._app):  # type: ignore[attr-defined]  # pyright: ignore - the guard's inner app, whose lifespan the mcp face needs
+    async with app._app.router.lifespan_context(app._app):  # pyright: ignore[reportPrivateUsage, reportFunctionMemberAccess] - the guard's inner app, whose lifespan the mcp face needs
         transport = httpx.ASGITransport(app=app)
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             yield client, server
@@ -76,7 +77,7 @@ def fields(value: str) -> dict[str, dict[str, str]]:
     found: dict[str, dict[str, str]] = {}
     for item in value.split(", "):
         name, *parameters = item.split(";")
-        found[name.strip('"')] = dict(one.split("=", 1) for one in parameters)  # type: ignore[arg-type]
+        found[name.strip('"')] = dict(one.split("=", 1) for one in parameters)
     return found
 
 
@@ -89,7 +90,7 @@ def rpc(method: str, **params: Any) -> dict[str, Any]:
 
 
 UI = {"id": "c1", "messages": [{"id": "u1", "role": "user", "parts": [{"type": "text", "text": "hi"}]}]}
-AG_UI = {
+AG_UI: dict[str, Any] = {
     "threadId": "t1", "runId": "r1", "state": {}, "tools": [], "context": [], "forwardedProps": {},
     "messages": [{"id": "u1", "role": "user", "content": "hi"}],
 }  # fmt: skip
@@ -172,7 +173,7 @@ async def test_each_run_of_a_fan_out_counts_and_one_that_is_refused_leaves_nothi
         ).status_code == 429
         # One was counted before the other was refused; neither holds a place.
         assert len((await client.get(RUNS)).json()["items"]) == 3
-        assert len(server.core.admission.gates[0]._held) == 0  # type: ignore[attr-defined]  # pyright: ignore - what a refusal leaves is seen from inside only
+        assert len(server.core.admission.gates[0]._held) == 0  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnknownArgumentType] - what a refusal leaves is seen from inside only
 
 
 async def test_what_is_left_is_told_with_every_answer_also_with_errors_and_streams(tmp_path: Path) -> None:
@@ -372,7 +373,7 @@ async def test_credentials_that_do_not_hold_shut_their_address_out(tmp_path: Pat
         client,
         server,
     ):
-        key, record = make_key(tenant="home", user="ann", at=server.clock.now())
+        key, record = make_key(tenant="home", user="ann", at=iso(server.clock.now()))
         await server.store.add_key(SYSTEM, record)
         good, bad = {"X-API-Key": key}, {"X-API-Key": "ll_wrong"}
         for _ in range(5):
@@ -414,7 +415,7 @@ def test_no_faces_map_of_errors_has_a_gap(kind: str, face: str) -> None:
     LandlineError.__init__(error, "Said.", retry_after_s=7)
     if isinstance(error, RateLimited):
         error = RateLimited("Said.", retry_after_s=7, states=[LimitState("user-runs-60", 5, 60, 0, 7)])
-    scope = {"type": "http", "headers": [], "state": {"request_id": "r1"}, "path": "/"}
+    scope: dict[str, Any] = {"type": "http", "headers": [], "state": {"request_id": "r1"}, "path": "/"}
     answer = TELLS[face](error, Request(scope))
     wanted = problems.status_of(error)
     near = {(422, "openai"): 400, (422, "a2a_rest"): 400, (409, "a2a_rest"): 400, (410, "a2a_rest"): 410}

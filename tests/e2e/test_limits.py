@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from websockets.asyncio.client import connect as open_socket
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from tests.e2e.calls import Server, asked
 from tests.e2e.conftest import Serve
@@ -137,6 +137,49 @@ async def test_every_message_on_a_socket_counts_and_the_socket_stays(serve: Serv
         assert [message["type"] for message in told] == ["ack", "ack", "error", "pong", "error", "error"]
         assert {message["code"] for message in told if message["type"] == "error"} == {"rate_limited"}
     assert (await server.ask("GET", "/runs")).status == 429
+
+
+RESPONSE = {"type": "response.create", "model": "echo", "input": "hi"}
+
+
+@pytest.mark.parametrize(
+    ("path", "message", "code"),
+    [
+        ("/ws/7?agent=echo", {"message": "hi"}, "Too often"),
+        ("/v1/responses", RESPONSE, "rate_limit_exceeded"),
+    ],
+)
+@pytest.mark.contract("TRU-8", "FACE-5")
+async def test_no_faces_socket_gets_around_by_messages(
+    serve: Serve, path: str, message: dict[str, Any], code: str
+) -> None:
+    server = await started(serve, faces="all", limits="user: 3/minute requests")
+    ends: list[dict[str, Any]] = []
+    async with open_socket(f"ws://127.0.0.1:{server.port}{path}") as socket:
+        for number in range(4):
+            await socket.send(json.dumps(message))
+            async with asyncio.timeout(10):
+                while len(ends) == number:
+                    told = json.loads(await socket.recv())
+                    if told["type"] in ("error", "complete", "response.completed"):
+                        ends.append(told)
+    assert [end["type"] == "error" for end in ends] == [False, False, True, True]
+    assert code in json.dumps(ends[-1])
+
+
+@pytest.mark.contract("TRU-8", "FACE-12")
+async def test_a_socket_without_a_word_for_it_closes(serve: Serve) -> None:
+    """FastAgency's wire cannot say that a message was one too many and go on."""
+    server = await started(serve, faces="all", limits="user: 1/minute requests")
+    async with open_socket(f"ws://127.0.0.1:{server.port}/fastagency/ws") as socket:
+        await socket.send(
+            json.dumps({"name": "echo", "workflow_uuid": "0" * 32, "params": {"message": "hi"}})
+        )
+        with pytest.raises(ConnectionClosed) as closed:
+            async with asyncio.timeout(10):
+                await socket.recv()
+    assert closed.value.rcvd is not None
+    assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1008, "rate_limited")
 
 
 async def test_a_stream_holds_its_place_until_its_client_is_gone(serve: Serve) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 
+from landline.app.limits import check_key_limits
 from landline.app.settings import Settings
 from landline.gates.auth import KeyAuthenticator, OpenAuthenticator, StoreAccounts
 from landline.ports.authenticator import Authenticator
@@ -31,7 +32,7 @@ def authenticator_of(
 
 def accounts_of(settings: Settings, store: Store, clock: Clock) -> Accounts:
     """Return who looks after keys and users."""
-    return StoreAccounts(store, clock, roles=settings.roles)
+    return StoreAccounts(store, clock, roles=settings.roles, check_limits=check_key_limits)
 
 
 def beside(authenticator: Authenticator) -> AbstractAsyncContextManager[None]:

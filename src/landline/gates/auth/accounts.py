@@ -3,7 +3,7 @@
 `ports.people.Accounts` over the store; the admin routes and the command line both go through it.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from typing import Final, TypeVar
 
@@ -28,14 +28,24 @@ _NO_ROLES: Final[Mapping[str, Sequence[str]]] = {}
 
 
 class StoreAccounts:
-    """Keys and users of a store. `roles` are the owner's own."""
+    """Keys and users of a store. `roles` are the owner's own; `check_limits` refuses limits that a key could not keep."""
 
-    def __init__(self, store: Store, clock: Clock, *, roles: Mapping[str, Sequence[str]] = _NO_ROLES) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        *,
+        roles: Mapping[str, Sequence[str]] = _NO_ROLES,
+        check_limits: Callable[[Mapping[str, str]], None] | None = None,
+    ) -> None:
         self._store, self._clock, self._roles = store, clock, roles
+        self._check_limits = check_limits
 
     # keys
 
     async def make_key(self, caller: Caller, order: KeyOrder) -> tuple[str, KeyInfo]:
+        if order.limits and self._check_limits is not None:
+            self._check_limits(order.limits)
         tenant = caller.tenant if order.tenant is None else order.tenant
         user = await self._store.find_user(tenant, order.user) if caller.governs(tenant, order.user) else None
         bound = None if user is None else scopes_of_roles(user.roles, self._roles)

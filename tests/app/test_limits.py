@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
@@ -12,6 +13,7 @@ from starlette.requests import Request
 
 import landline
 from landline.app.build import Landline
+from landline.app.identity import accounts_of
 from landline.faces.a2a import errors as a2a_errors
 from landline.faces.ag_ui import errors as ag_ui_errors
 from landline.faces.ai_sdk import errors as ai_sdk_errors
@@ -25,6 +27,7 @@ from landline.model.errors import Kind, LandlineError, RateLimited
 from landline.model.limits import LimitState
 from landline.model.messages import TextPart
 from landline.model.times import iso
+from landline.ports.people import KeyOrder
 from landline.ports.runs import StartRun
 from landline.web import problems
 from landline.web.problems import told
@@ -436,6 +439,20 @@ def test_a_limit_is_429_with_its_states() -> None:
         "ratelimit": '"user-runs-60";r=0;t=12',
         "ratelimit-policy": '"user-runs-60";q=5;w=60',
     }
+
+
+@pytest.mark.contract("TRU-1")
+async def test_a_keys_own_limits_hold_and_one_that_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    async with serving(tmp_path, open=False) as (client, server):
+        accounts = accounts_of(server.settings, server.store, server.clock)
+        order = KeyOrder(user="ann", tenant="home", limits={"runs": "1/minute", "concurrent-runs": "5"})
+        key, _ = await accounts.make_key(SYSTEM, order)
+        headers, body = {"X-API-Key": key}, {"agent": "echo", "input": "hi", "mode": "wait"}
+        told = [await client.post(RUNS, json=body, headers=headers) for _ in range(2)]
+        assert [answer.status_code for answer in told] == [200, 429]
+        with pytest.raises(LandlineError, match="runs=60/minute") as refused:
+            await accounts.make_key(SYSTEM, replace(order, limits={"runs": "many"}))
+        assert refused.value.code == "bad_limit"
 
 
 async def test_a_run_without_a_request_is_counted_too(tmp_path: Path) -> None:

@@ -210,8 +210,9 @@ class Landline:
 
     @cached_property
     def limiter(self) -> Limiter | None:
-        """What counts requests, streams and runs; None where nothing can be limited: open, and without a rule."""
-        if self._open and not self.settings.limits:
+        """What counts requests, streams and runs; None where nothing can be limited: open for good, and without a rule."""
+        until_a_key = self._served and self.settings.open is None
+        if self._open and not until_a_key and not self.settings.limits:
             return None
         return limiter_of(self.settings, self.clock)
 

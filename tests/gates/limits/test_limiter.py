@@ -6,7 +6,7 @@ import pytest
 
 from landline.gates.limits import Limiter, parse_all
 from landline.model.callers import SYSTEM, Caller
-from landline.model.errors import RateLimited
+from landline.model.errors import Forbidden, RateLimited
 from landline.testing.clock import VirtualClock
 
 pytestmark = pytest.mark.contract("TRU-8")
@@ -68,7 +68,7 @@ async def test_every_rule_that_holds_is_told_and_the_fullest_one_refuses() -> No
 
 async def test_a_keys_own_limits_come_on_top_of_the_servers() -> None:
     limits = limiter("user: 3/minute requests")
-    strict = replace(ANN, limits=("1/minute requests", "2/minute runs"))
+    strict = replace(ANN, limits={"requests": "1/minute", "runs": "2/minute", "money": "5 EUR"})
     assert await asks(limits, strict)
     assert not await asks(limits, strict)
     assert await asks(limits, ANN)
@@ -77,6 +77,13 @@ async def test_a_keys_own_limits_come_on_top_of_the_servers() -> None:
     with pytest.raises(RateLimited):
         await limits.run(strict, "bank")
     await limits.run(ANN, "bank")
+
+
+async def test_a_keys_limit_that_cannot_be_read_lets_nothing_through() -> None:
+    """Nobody looks at a limit that does nothing until it is too late."""
+    limits = limiter()
+    with pytest.raises(Forbidden, match="runs"):
+        await limits.run(replace(ANN, limits={"runs": "ten"}), "bank")
 
 
 async def test_landline_itself_is_not_limited() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from landline.gates.limits import Rule, RuleError, parse, parse_all, parse_rate
-from landline.gates.limits.rules import key_rules
+from landline.gates.limits.rules import key_rule
 
 pytestmark = pytest.mark.contract("TRU-8")
 
@@ -74,4 +74,8 @@ def test_a_rate_alone_has_no_kind() -> None:
 
 
 def test_a_keys_own_rules_need_no_scope() -> None:
-    assert key_rules(("10/minute runs",)) == (Rule("key", None, "runs", 10, 60, "key-runs-60"),)
+    assert key_rule("runs", "10/minute") == Rule("key", None, "runs", 10, 60, "key-runs-60")
+    assert key_rule("concurrent-runs", "2") == parse("key: 2 concurrent runs")
+    assert key_rule("money", "5 EUR") is None
+    with pytest.raises(RuleError):
+        key_rule("runs", "ten a minute")

@@ -9,7 +9,7 @@ import pytest
 
 from landline.gates.limits import Limiter, parse, parse_all
 from landline.gates.limits.rules import Rule
-from landline.gates.limits.shared import AGAIN_S, RENEW_S, TIMEOUT_S, SharedLimits
+from landline.gates.limits.shared import AGAIN_S, RENEW_S, SharedLimits
 from landline.model.callers import LOCAL
 from landline.model.errors import RateLimited
 from landline.testing.clock import VirtualClock
@@ -156,7 +156,7 @@ async def test_a_redis_that_hangs_costs_one_second_once_and_nothing_fails(
             took.append(time.monotonic() - began)
             await quiet(pair[0])
         assert took[0] <= AWAY_S
-        assert max(took[1:]) < TIMEOUT_S / 2
+        assert sum(took[1:]) < AWAY_S
         assert refused == 15, "this process counts by itself"
         assert [record.message for record in caplog.records if "does not answer" in record.message] == [
             "Redis does not answer (TimeoutError): limits are counted in this process until it does"
@@ -178,7 +178,7 @@ async def test_many_at_once_wait_for_a_redis_that_hangs_together(redis: OwnRedis
     redis.pause()
     try:
         began = time.monotonic()
-        await asyncio.gather(*(pair[0].count([(rule, "ann")]) for _ in range(200)))
+        await asyncio.gather(*(pair[0].count([(rule, "ann")]) for _ in range(50)))
         assert time.monotonic() - began <= AWAY_S
     finally:
         redis.wake()

@@ -4,16 +4,17 @@ One object for the edge (`ports.limits`) and for admission (`gates.limits.runs`)
 tally; a run that the request starts finds it through a context variable, since admission knows no request.
 """
 
+import logging
 from collections import OrderedDict
 from collections.abc import Sequence
 from contextvars import ContextVar
 from functools import partial
 from typing import Final, Protocol
 
-from landline.gates.limits.rules import Rule, RuleError, key_rules
+from landline.gates.limits.rules import Rule, RuleError, key_rule
 from landline.gates.limits.windows import MOST_PARTITIONS, LocalLimits, Verdict, Wanted
 from landline.model.callers import Caller
-from landline.model.errors import RateLimited
+from landline.model.errors import Forbidden, RateLimited
 from landline.model.ids import new_id
 from landline.model.limits import LimitState
 from landline.ports.clock import Clock
@@ -21,6 +22,7 @@ from landline.ports.limits import Release, Tally
 
 __all__ = ["Limiter", "Shared"]
 
+_logger = logging.getLogger("landline.limits")
 _tally: ContextVar[Tally | None] = ContextVar("landline_limits", default=None)
 _KINDS_OF_CALLERS: Final = frozenset({"user", "key", "tier", "tenant"})
 _SPANS: Final = {1: "second", 60: "minute", 3600: "hour", 86_400: "day"}
@@ -229,12 +231,20 @@ _WHOSE: Final = {
 
 
 def _of_key(caller: Caller, kind: str) -> list[Rule]:
-    try:
-        return [rule for rule in key_rules(caller.limits) if rule.kind == kind]
-    except (
-        RuleError
-    ):  # whoever made the key has checked them; a row that was changed limits nothing it cannot say
-        return []
+    """Return what the key itself limits. Raises Forbidden where it cannot be read: a limit that does nothing misleads."""
+    found: list[Rule] = []
+    for name, value in (caller.limits or {}).items():
+        try:
+            rule = key_rule(name, value)
+        except RuleError as error:
+            _logger.error("key %s has a limit that cannot be read: %s; %s", caller.key_id, error, error.how)  # noqa: TRY400 - where it was raised tells nothing
+            raise Forbidden(
+                f"This key's limit on {name} cannot be read; its owner must mend it.",
+                code="key_limit_unreadable",
+            ) from None
+        if rule is not None and rule.kind == kind:
+            found.append(rule)
+    return found
 
 
 def _whose(rule: Rule, caller: Caller | None, tally: Tally | None, agent: str | None) -> str | None:

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Final, Literal
 
-__all__ = ["KINDS", "SCOPES", "Kind", "Rule", "RuleError", "key_rules", "parse", "parse_all", "parse_rate"]
+__all__ = ["KINDS", "SCOPES", "Kind", "Rule", "RuleError", "key_rule", "parse", "parse_all", "parse_rate"]
 
 Kind = Literal["requests", "runs", "concurrent runs", "streams", "uploads"]
 
@@ -84,9 +84,14 @@ def parse_rate(text: str) -> tuple[int, int]:
 
 
 @lru_cache(maxsize=4096)
-def key_rules(texts: tuple[str, ...]) -> tuple[Rule, ...]:
-    """Return the rules that a key brings along, written without a scope: `10/minute runs`. Raises RuleError."""
-    return parse_all([text if ":" in text else f"key: {text}" for text in texts])
+def key_rule(name: str, value: str) -> Rule | None:
+    """Return the rule that a key brings along as `runs=10/minute` or `concurrent-runs=2`, None for what is no limit of ours.
+
+    Raises:
+        RuleError: It is one of ours, and cannot be read.
+    """
+    kind = " ".join(name.lower().replace("-", " ").replace("_", " ").split())
+    return parse(f"key: {value} {kind}") if kind in KINDS else None
 
 
 def _scope(given: str, text: str) -> tuple[str, str | None]:

@@ -26,7 +26,7 @@ from landline.ports.clock import Clock, Timer
 
 __all__ = ["AGAIN_S", "LEASE_S", "TIMEOUT_S", "SharedLimits"]
 
-TIMEOUT_S: Final = 0.5
+TIMEOUT_S: Final = 0.25
 """What a request may wait for Redis, connecting included."""
 
 AGAIN_S: Final = 10.0

@@ -99,7 +99,7 @@ async def test_a_redis_that_hangs_adds_a_second_once_and_no_request_fails(
             told += await statuses(server, times=1)
             took.append(time.monotonic() - began)
         assert took[0] <= AWAY_S
-        assert max(took[1:]) < AWAY_S / 4
+        assert sum(took[1:]) < 4, "had each waited, they had taken twice that"
         assert told == [200] * 30 + [429] * 5, "counted in the process meanwhile"
         assert server.process.tail(200).count("does not answer") == 1
     finally:

@@ -10,6 +10,7 @@ LandlineError
 │   └── Busy           another run is active on the thread
 ├── Gone               the cursor cannot be served any more
 ├── TooLarge           over a limit
+├── RateLimited        too often, or too much at once
 ├── Unavailable        cannot now, try again
 │   ├── StorageFailed  the store cannot write
 │   └── Draining       the server is stopping
@@ -20,6 +21,8 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import msgspec
+
+from landline.model.limits import LimitState
 
 __all__ = [
     "AgentFailed",
@@ -34,6 +37,7 @@ __all__ = [
     "Kind",
     "LandlineError",
     "NotFound",
+    "RateLimited",
     "StorageFailed",
     "TooLarge",
     "Unauthenticated",
@@ -50,6 +54,7 @@ Kind = Literal[
     "conflict",
     "gone",
     "too_large",
+    "limited",
     "unavailable",
     "storage",
     "agent",
@@ -158,6 +163,19 @@ class TooLarge(LandlineError):
 
     kind = "too_large"
     code = "too_large"
+
+
+class RateLimited(LandlineError):
+    """Too often, or too much at once; `states` are the limits that were looked at, `retry_after_s` when to come back."""
+
+    kind = "limited"
+    code = "rate_limited"
+
+    def __init__(
+        self, detail: str, *, retry_after_s: int, states: Sequence[LimitState] = (), code: str | None = None
+    ) -> None:
+        super().__init__(detail, code=code, retry_after_s=max(1, retry_after_s))
+        self.states = tuple(states)
 
 
 class Unavailable(LandlineError):

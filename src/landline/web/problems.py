@@ -17,9 +17,10 @@ from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import Response
 
-from landline.model.errors import Busy, FieldError, Invalid, Kind, LandlineError, TooLarge
+from landline.model.errors import Busy, FieldError, Invalid, Kind, LandlineError, RateLimited, TooLarge
 from landline.model.ids import new_id
 from landline.web.faults import faults_of
+from landline.web.limit_headers import limit_headers
 
 __all__ = [
     "MEDIA_TYPE",
@@ -46,6 +47,7 @@ _STATUS: Final[dict[Kind, int]] = {
     "conflict": 409,
     "gone": 410,
     "too_large": 413,
+    "limited": 429,
     "unavailable": 503,
     "storage": 507,
     "agent": 502,
@@ -131,6 +133,8 @@ def told(error: Exception, request_id: str) -> tuple[Problem, dict[str, str]]:
     headers: dict[str, str] = {}
     if problem.status == 401:
         headers["www-authenticate"] = "Bearer"
+    if isinstance(error, RateLimited):
+        headers |= limit_headers(error.states)
     if error.retry_after_s is not None or problem.status == 503:
         headers["retry-after"] = str(error.retry_after_s or _RETRY_AFTER_S)
     return problem, headers

@@ -67,12 +67,13 @@ _OF_STATUS: Final[dict[int, _Fault]] = {
     409: _Fault(-32004, 400, "FAILED_PRECONDITION", "UNSUPPORTED_OPERATION"),
     413: _Fault(-32000, 413, "OUT_OF_RANGE"),
     422: _Fault(-32602, 400, "INVALID_ARGUMENT", "INVALID_PARAMS"),
+    429: _Fault(-32000, 429, "RESOURCE_EXHAUSTED", "RATE_LIMITED"),
     500: _Fault(-32603, 500, "INTERNAL", "INTERNAL_ERROR"),
     502: _Fault(-32603, 502, "INTERNAL"),
     503: _Fault(-32000, 503, "UNAVAILABLE"),
     507: _Fault(-32000, 507, "RESOURCE_EXHAUSTED"),
 }
-_ON_HTTP: Final = frozenset({401, 403, 413, 421, 431, 500, 502, 503, 507})
+_ON_HTTP: Final = frozenset({401, 403, 413, 421, 429, 431, 500, 502, 503, 507})
 """What is told as an HTTP status on JSON-RPC too, because what stands between must understand it."""
 
 

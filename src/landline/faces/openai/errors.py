@@ -12,6 +12,8 @@ from landline.web.problems import Problem, request_id, told
 __all__ = ["envelope", "tell", "tell_in_stream"]
 
 _TYPES: Final = {401: "authentication_error", 403: "permission_error", 429: "rate_limit_error"}
+_CODES: Final = {429: "rate_limit_exceeded"}
+"""Codes that OpenAI's clients know by name, in the place of our own."""
 
 
 def envelope(problem: Problem) -> dict[str, Any]:
@@ -23,7 +25,14 @@ def envelope(problem: Problem) -> dict[str, Any]:
         first = problem.errors[0]
         param = ".".join(str(place) for place in first.loc if place != "body") or None
         message = f"{param}: {first.message}" if param else first.message
-    return {"error": {"message": message, "type": kind, "param": param, "code": problem.code}}
+    return {
+        "error": {
+            "message": message,
+            "type": kind,
+            "param": param,
+            "code": _CODES.get(problem.status, problem.code),
+        }
+    }
 
 
 def tell(error: Exception, request: Request) -> Response:

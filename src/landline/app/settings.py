@@ -241,6 +241,11 @@ class Settings(IdentitySettings, LimitSettings, EdgeSettings, GuardSettings):
         )
 
     @property
+    def over_tls(self) -> bool:
+        """Whether clients reach this server over TLS (TRU-13)."""
+        return (self.public_url or "").startswith("https:") if self.tls is None else self.tls
+
+    @property
     def loopback(self) -> bool:
         """Whether only this machine can reach the bound address (TRU-6)."""
         from ipaddress import ip_address

@@ -124,6 +124,9 @@ def test_an_unknown_keyword_is_refused() -> None:
         ({"faces": "natve"}, "config_not_built", "no face named natve"),
         ({"egress_allow": "http://a/"}, "config_invalid_value", "host or host:port"),
         ({"allowed_hosts": "http://a/"}, "config_invalid_value", "not a host name"),
+        ({"cors_origins": "https://*.example"}, "config_invalid_value", "is no origin"),
+        ({"cors_origins": "https://a.example/"}, "config_invalid_value", "without path"),
+        ({"cors_credentials": True, "cors_origins": "*"}, "config_invalid_value", "has to be named"),
         ({"workers": 2}, "workers_need_postgresql", "one process"),
     ],
 )

@@ -36,6 +36,7 @@ from landline.ports.egress import Egress
 from landline.ports.runs import Agents, Files, Questions, Runs, Threads
 from landline.ports.store import Store
 from landline.web.client import Proxies
+from landline.web.cors import Origins
 from landline.web.docs import docs
 from landline.web.door import Door
 from landline.web.drain import Drain
@@ -234,6 +235,8 @@ class Landline:
             public_url=settings.public_url,
             limits=self.limiter,
             proxies=Proxies(settings.trusted_proxies),
+            origins=Origins(settings.cors_origins, credentials=settings.cors_credentials),
+            tls=settings.over_tls,
         )
 
     def _faces(self) -> list[APIRouter]:

@@ -18,6 +18,7 @@ from landline.ports.runs import HeldContext, StartRun
 from landline.web.door import Door
 from landline.web.face import FacePorts
 from landline.web.limits import arrived
+from landline.web.origins import check_page
 
 __all__ = ["CallerOf", "Needed", "admit", "check_scopes", "credential_of", "with_context", "with_contexts"]
 
@@ -37,7 +38,7 @@ async def admit(connection: HTTPConnection, door: Door, scopes: Sequence[Needed]
     Raises:
         Unauthenticated: No credential where one is needed, or one that does not hold.
         Forbidden: The caller lacks a scope, names another user without the scope `delegate`, or the server is open and the
-            request came through a proxy.
+            request came through a proxy or from a page of another origin.
         Invalid: Two different credentials, one in the URL, or a name in X-User-ID that is none.
         RateLimited: Too often, by this address or this caller; or too many sign-ins of the address failed.
     """
@@ -45,6 +46,8 @@ async def admit(connection: HTTPConnection, door: Door, scopes: Sequence[Needed]
     authenticator = door.authenticator
     if authenticator.open:
         _refuse_forwarded(connection)
+        if "origin" in connection.headers or "sec-fetch-site" in connection.headers:
+            check_page(connection, door)
         credential = _any_credential(connection)
     else:
         credential = credential_of(connection)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from landline.ports.authenticator import Authenticator
 from landline.ports.limits import RequestLimits
 from landline.web.client import Proxies
+from landline.web.cors import Origins
 from landline.web.drain import Drain
 from landline.web.hosts import LOOPBACK_HOSTS, Hosts
 from landline.web.leases import Leases
@@ -23,7 +24,8 @@ class Door:
 
     A stream sends a comment after `heartbeat_s` of silence; a reader that takes nothing for `send_timeout_s` is dropped
     (REL-10). Routes marked as uploads may take `max_upload_bytes`, all others `max_body_bytes`. `public_url` is where the
-    owner says that clients reach the server. `limits` counts what comes in, by addresses that `proxies` may tell.
+    owner says that clients reach the server, `tls` that they do so over TLS. Pages of `origins` may call it too. `limits`
+    counts what comes in, by addresses that `proxies` may tell.
     """
 
     authenticator: Authenticator
@@ -35,5 +37,7 @@ class Door:
     max_body_bytes: int = MAX_BODY_BYTES
     max_upload_bytes: int = MAX_UPLOAD_BYTES
     public_url: str | None = None
+    origins: Origins = field(default_factory=Origins)
+    tls: bool = False
     limits: RequestLimits | None = None
     proxies: Proxies = field(default_factory=Proxies)

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-__all__ = ["ANY_ADDRESS", "LOOPBACK_HOSTS", "Hosts"]
+__all__ = ["ANY_ADDRESS", "LOOPBACK_HOSTS", "Hosts", "is_loopback"]
 
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
 ANY_ADDRESS = "<address>"
@@ -49,10 +49,10 @@ class Hosts:
         return whole in self._exact or name in self._exact or any(name.endswith(end) for end in self._endings)
 
     def allows_origin(self, origin: str, host: str | None) -> bool:
-        """Tell whether a page of `origin` may open a socket: it was served under an allowed name.
+        """Tell whether a page of `origin` is one of this server's own: it was served under an allowed name.
 
-        With the list open (`*`) only the same origin as `host` may, because a browser would send the user's
-        network position along with any page.
+        With the list open (`*`) only the same name and port as `host` are, because a browser would send the user's
+        network position along with any page; the same on loopback, where every port is another program.
         """
         try:
             parts = urlsplit(origin)
@@ -60,7 +60,8 @@ class Hosts:
             return False
         if parts.scheme not in {"http", "https"} or not parts.netloc:
             return False
-        if self._all:
+        name = parts.hostname or ""
+        if self._all or name == "localhost" or _is_address(name):
             return parts.netloc.lower() == (host or "").lower()
         return self.allows(parts.netloc)
 
@@ -71,3 +72,9 @@ def _is_address(name: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether a Host header names this machine to itself."""
+    found = _HOST.fullmatch(host)
+    return found is not None and found[1].lower() in LOOPBACK_HOSTS

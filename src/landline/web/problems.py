@@ -59,10 +59,11 @@ _STATUS_OF_CODE: Final[dict[str, int]] = {
     "credential_in_url": 400,
     "forwarded_in_open_mode": 403,
     "headers_too_large": 431,
+    "url_too_long": 414,
     "unknown_host": 421,
     "unsupported_media_type": 415,
 }
-_TITLES: Final[dict[int, str]] = {413: "Content Too Large", 422: "Unprocessable Content"}
+_TITLES: Final[dict[int, str]] = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
 _CODES: Final[dict[int, str]] = {
     404: "not_found",
     405: "method_not_allowed",

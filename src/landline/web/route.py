@@ -20,6 +20,7 @@ from landline.model.errors import FieldError, Invalid, Unauthenticated
 from landline.web import strict_json
 from landline.web.caller import Needed, admit
 from landline.web.door import Door
+from landline.web.headers import harden
 from landline.web.limits import arrived, hold_stream, settled, tally_of, told
 from landline.web.problems import request_id, respond, root_of, too_large
 
@@ -175,7 +176,8 @@ class LandlineRoute(APIRoute):
                 if reads_json:
                     _check_json_type(strict)
                 response = await handle(strict)
-                return await settled(response, strict, door) if counted else response
+                if counted:
+                    response = await settled(response, strict, door)
             except ClientDisconnect:
                 return Response(status_code=499)  # nobody is there to read it, and nothing is wrong here
             except Exception as error:  # noqa: BLE001 - this is where every error becomes an answer
@@ -185,7 +187,9 @@ class LandlineRoute(APIRoute):
                     if not scopes and isinstance(root_of(error), Unauthenticated):
                         await _note_failure(request, door)
                     told(response, request)
-                return response
+            if "landline.guarded" not in request.scope:
+                harden(response.headers)
+            return response
 
         return handled
 
@@ -268,6 +272,9 @@ def _check_filters(request: Request, known: frozenset[str], prefixes: tuple[str,
 
 
 def _check_length(request: StrictRequest) -> None:
+    if request.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+        # A packed body can grow a thousandfold where nobody counts.
+        raise Invalid("The body must be sent as it is, not packed.", code="unsupported_media_type")
     declared = request.headers.get("content-length", "")
     if declared.isdigit() and (len(declared) > 18 or int(declared) > request.max_bytes):
         raise too_large(request.max_bytes)

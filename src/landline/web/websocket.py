@@ -14,6 +14,7 @@ from landline.model.errors import Forbidden, Invalid, LandlineError, RateLimited
 from landline.web.caller import Needed, admit
 from landline.web.door import Door
 from landline.web.limits import hold_stream, let_go, tally_of
+from landline.web.origins import page_of
 from landline.web.problems import respond
 from landline.web.route import requires
 from landline.web.sse import SlowReader
@@ -182,8 +183,7 @@ def _check_origin(websocket: WebSocket, door: Door) -> None:
     host: str | None = headers.get("host")
     if "landline.guarded" not in websocket.scope and not door.hosts.allows(host):
         raise Invalid("This server does not answer to that name.", code="unknown_host")
-    origin: str | None = headers.get("origin")
-    if origin is not None and not door.hosts.allows_origin(origin, host):
+    if page_of(websocket, door) == "foreign":
         raise Forbidden("A page of that origin may not open a socket here.", code="unknown_origin")
 
 

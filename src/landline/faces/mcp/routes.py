@@ -27,6 +27,7 @@ from landline.model.errors import Forbidden, Unavailable
 from landline.web import strict_json
 from landline.web.caller import CallerOf
 from landline.web.face import FacePorts
+from landline.web.origins import page_of
 from landline.web.problems import request_id, told
 from landline.web.route import Entry, LandlineRoute, add_routes, assert_declared, requires
 
@@ -94,8 +95,7 @@ class McpRoutes:
     def _exchange(
         self, request: Request, caller: Caller, *, body: bytes = b"", message_id: Any = None
     ) -> Response:
-        origin = request.headers.get("origin")
-        if origin is not None and not self._door.hosts.allows_origin(origin, request.headers.get("host")):
+        if page_of(request, self._door) == "foreign":
             raise Forbidden("Pages of that origin may not speak to this server.", code="foreign_origin")
         if self._manager is None:
             raise Unavailable("The app's lifespan has not begun, or is over.")

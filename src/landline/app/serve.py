@@ -17,9 +17,9 @@ from types import FrameType
 from typing import NoReturn
 
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from landline.app.build import Landline
+from landline.app.connections import MAX_SOCKET_MESSAGE, HttpWire, SocketWire, look
 from landline.telemetry.logs import configure
 
 __all__ = ["LandlineServer", "serve"]
@@ -32,37 +32,9 @@ CLOSE_S = 1.0
 LEAVE_S = 0.3
 """What tasks and threads that are left get to end, once everything is written and closed."""
 
-SEND_BUFFER_BYTES = 64 * 1024
-"""What a reader that does not read may leave in the system's hands (REL-10); the system doubles it.
-
-Over a line of 100 ms a stream still gets more than a megabyte a second.
-"""
-
-WRITE_BUFFER_BYTES = 16 * 1024
-"""What waits in our own memory for such a reader before its stream pauses."""
-
 POLL_S = 0.05
-MAX_SOCKET_MESSAGE = 1024 * 1024
-
-
-class AbortableProtocol(HttpToolsProtocol):
-    """Offers `landline.abort`, with which a stream drops a reader that does not read (REL-10).
-
-    Closing such a connection would wait for the reader to take what is buffered.
-    """
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        """Begin a connection with a send buffer that has an end: the system's own grows to megabytes a reader."""
-        held: socket.socket | None = transport.get_extra_info("socket")
-        if held is not None and held.family in (socket.AF_INET, socket.AF_INET6):
-            held.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
-        transport.set_write_buffer_limits(high=WRITE_BUFFER_BYTES)
-        super().connection_made(transport)
-
-    def on_message_begin(self) -> None:
-        """Begin a request."""
-        super().on_message_begin()
-        self.scope.setdefault("extensions", {})["landline.abort"] = {"call": self.transport.abort}
+LOOK_TICKS = 10
+"""Connections are looked at once a second."""
 
 
 class LandlineServer(uvicorn.Server):
@@ -93,6 +65,13 @@ class LandlineServer(uvicorn.Server):
         self._instance.drain.start()
         self.force_exit = False
 
+    async def on_tick(self, counter: int) -> bool:
+        """Look after the connections: late clients, dead peers, readers that do not read (TRU-12)."""
+        if counter % LOOK_TICKS == 0:
+            now = asyncio.get_running_loop().time()
+            look(self.server_state.connections, now, self._instance.settings.slow_reader_s)
+        return await super().on_tick(counter)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close connections, cutting those that do not end in time, then the engine and the database."""
         closing = asyncio.get_running_loop().call_later(CLOSE_S, self._cut)
@@ -120,13 +99,15 @@ def serve(instance: Landline) -> int:
         instance.app,
         host=held.host,
         port=held.port,
-        http=AbortableProtocol,
+        http=HttpWire,
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        ws="websockets-sansio",
+        ws=SocketWire,
+        # What is sent is small and often secret: not worth a bomb's way in, nor the memory of a window each.
+        ws_per_message_deflate=False,
         ws_max_size=MAX_SOCKET_MESSAGE,
         ws_ping_interval=20.0,
         ws_ping_timeout=20.0,

@@ -15,6 +15,7 @@ EXPOSED: Final = (
     "Content-Disposition",
     "Content-Location",
     "ETag",
+    "Idempotency-Replayed",
     "Location",
     "Mcp-Session-Id",
     "RateLimit",

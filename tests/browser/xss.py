@@ -8,6 +8,7 @@ from typing import Any
 
 import landline
 from landline.adapters.plain import PlainRun
+from landline.ports.adapter import ToolRaised
 
 TRAP = f"http://127.0.0.1:{os.environ.get('TRAP_PORT', '9')}"
 """A server that counts who calls."""
@@ -66,8 +67,8 @@ async def mirror(run: PlainRun) -> None:
     await run.reasoning(said)
     await run.text(said)
     await run.tool(said[:100], _same, query=said, **{said[:50]: [said, {said: said}]})
-    with contextlib.suppress(ValueError):
-        await run.tool("fails", _fails, why=said)
+    with contextlib.suppress(ToolRaised):
+        await run.tool("no " + said[:90], _fails, why=said)
     await run.source(said, url=TRAP + "/source")
     await run.output({said: [said]})
 

@@ -53,10 +53,17 @@ def watch(tab: Tab) -> list[str]:
         seen.append(f"dialog {found.message}")
         await found.dismiss()
 
+    def logged(found: Any) -> None:
+        if "hacked" in found.text:
+            seen.append(found.text)
+
+    def opened(found: Any) -> None:
+        seen.append(f"a window or a download: {found}")
+
     tab.page.on("dialog", dialog)
-    tab.page.on("console", lambda message: seen.append(message.text) if "hacked" in message.text else None)
-    tab.page.on("popup", lambda _: seen.append("a window"))
-    tab.page.on("download", lambda _: seen.append("a download"))
+    tab.page.on("console", logged)
+    tab.page.on("popup", opened)
+    tab.page.on("download", opened)
     return seen
 
 

@@ -72,7 +72,14 @@ class Recovery:
         due = await self._store.next_expiry(SYSTEM)
         self.stop()
         if due is not None:
-            self._arm(max(0.0, (parse_iso(due) - now).total_seconds()) + MARGIN_S)
+            try:
+                self._arm(max(0.0, (parse_iso(due) - now).total_seconds()) + MARGIN_S)
+            except (
+                ValueError,
+                TypeError,
+            ):  # one row that is no time must not keep the others waiting (TRU-15)
+                logger.warning("a question's expiry is no time; looking again")
+                self._arm(RETRY_S)
 
     def _arm(self, delay_s: float) -> None:
         self.stop()

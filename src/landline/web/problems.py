@@ -60,6 +60,7 @@ _STATUS_OF_CODE: Final[dict[str, int]] = {
     "forwarded_in_open_mode": 403,
     "headers_too_large": 431,
     "url_too_long": 414,
+    "stored_data_unreadable": 500,
     "unknown_host": 421,
     "unsupported_media_type": 415,
 }

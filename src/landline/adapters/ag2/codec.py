@@ -142,6 +142,9 @@ def _class(name: str) -> type[Any]:
         found = getattr(found, step)
     if not isinstance(found, type):
         raise TypeError(f"the stored messages name {name}, which is no class")
+    # A module's own imports are within reach too, and are not meant.
+    if not _is_listed(found.__module__):
+        raise ValueError(f"the stored messages name the class {name}")
     return cast("type[Any]", found)
 
 

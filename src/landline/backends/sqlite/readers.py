@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 import queue
 import sqlite3
 import threading
@@ -10,10 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
+
 from landline.backends.sqlite.connection import connect, is_storage_fault, storage_failed
 from landline.model.errors import Invalid, StorageFailed
 
 __all__ = ["Readers"]
+
+_NOT_WHAT_WAS_WRITTEN = (msgspec.MsgspecError, TypeError, ValueError, AttributeError)
+"""What decoding raises on a row that this build did not write (TRU-15)."""
+
+_logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 _Work = tuple[Callable[[sqlite3.Connection], Any], asyncio.AbstractEventLoop, "asyncio.Future[Any]"]
@@ -75,7 +83,7 @@ class Readers:
             try:
                 connection = connection or connect(self.path, read_only=True)
                 result = _read(connection, operation)
-            except Exception as raised:  # noqa: BLE001 - whatever it is, it is the caller's to see
+            except Exception as raised:
                 error = raised
                 if is_storage_fault(raised):
                     error = storage_failed(raised)
@@ -84,6 +92,12 @@ class Readers:
                     connection = None
                 elif isinstance(raised, (UnicodeEncodeError, OverflowError)):
                     error = Invalid("A text or number in the request cannot be looked up.", code="unstorable")
+                elif isinstance(raised, _NOT_WHAT_WAS_WRITTEN):
+                    # Logged whole: what was changed behind our back, or a fault of ours, is for the owner to find.
+                    _logger.exception("a row cannot be read")
+                    error = StorageFailed(
+                        "What is stored here cannot be read.", code="stored_data_unreadable"
+                    )
             try:
                 loop.call_soon_threadsafe(_resolve, future, result, error)
             except RuntimeError:

@@ -1,6 +1,7 @@
 """Uploads as streams: a raw body, or the one file of a multipart form, handed on in pieces and never held whole (TRU-16)."""
 
 import re
+import unicodedata
 from collections.abc import AsyncIterator
 from typing import Final
 
@@ -14,7 +15,14 @@ __all__ = ["clean_name", "open_upload"]
 
 _MAX_NAME: Final = 255
 _MAX_PART_HEADERS: Final = 8192
-_UNPRINTABLE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+_INVISIBLE: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+"""Controls, marks that turn the direction of what follows, halves of pairs: nobody sees them in a name."""
+
+_NOT_IN_NAMES: Final = re.compile(r'[<>:"|?*]')
+_DEVICES: Final = re.compile(
+    r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\.|$)", re.IGNORECASE
+)
+"""Names that some systems open as a device, whatever their ending."""
 
 
 async def open_upload(request: Request, *, name: str | None) -> tuple[str, AsyncIterator[bytes]]:
@@ -35,9 +43,12 @@ async def open_upload(request: Request, *, name: str | None) -> tuple[str, Async
 
 
 def clean_name(given: str) -> str:
-    """Return a file name without folders and control characters; it names nothing on this server's disk."""
+    """Return a file name that any system can keep: no folders, nothing invisible, no device; it names nothing on our disk."""
     last = given.replace("\\", "/").rsplit("/", 1)[-1]
-    name = _UNPRINTABLE.sub("", last).strip(" .")[:_MAX_NAME]
+    seen = "".join(letter for letter in last if unicodedata.category(letter) not in _INVISIBLE)
+    name = _NOT_IN_NAMES.sub("_", seen).strip(" .")[:_MAX_NAME].strip(" .")
+    if _DEVICES.match(name):
+        name = f"_{name}"[:_MAX_NAME]
     return name or "file"
 
 

@@ -166,7 +166,7 @@ async def test_a_tool_of_the_mcp_face_is_a_run_and_a_request(tmp_path: Path) -> 
         assert "retry-after" in refused.headers
 
 
-@pytest.mark.contract("RUN-12", "RUN-11")
+@pytest.mark.contract("TRU-8", "RUN-11")
 async def test_each_run_of_a_fan_out_counts_and_one_that_is_refused_leaves_nothing(tmp_path: Path) -> None:
     many = {"agents": ["echo", "broken", "asking"], "input": "hi"}
     async with serving(tmp_path, "user: 4/minute runs", "tenant: 3 concurrent runs") as (client, server):

@@ -20,9 +20,10 @@ import landline
 from landline.adapters.plain import PlainRun
 from landline.app.build import Landline
 from landline.app.settings import load_settings
-from landline.app.upkeep import KeyOrder, add_key
+from landline.app.upkeep import accounts
 from landline.model.callers import LOCAL
 from landline.model.errors import LandlineError
+from landline.ports.people import KeyOrder
 
 MARK = "executed"
 UNREADABLE = {"storage_failed", "stored_data_unreadable", "internal", "file_not_found", "server_error"}
@@ -106,8 +107,8 @@ async def filled(folder: Path) -> tuple[list[str], dict[str, str]]:
         paths += ["/api/v1/threads", "/api/v1/threads?q=see", "/api/v1/runs", "/api/v1/approvals"]
         response = (await client.post("/v1/responses", json={"model": "asks", "input": "hi"})).json()
         paths += [f"/v1/responses/{response['id']}", f"/v1/responses/{response['id']}/input_items"]
-    order = KeyOrder(user=LOCAL.user, tenant=LOCAL.tenant)
-    key, _ = await add_key(load_settings(data=folder), order)
+    async with accounts(load_settings(data=folder)) as (people, owner):
+        key, _ = await people.make_key(owner, KeyOrder(user=LOCAL.user, tenant=LOCAL.tenant))
     return paths, {"X-API-Key": key}
 
 

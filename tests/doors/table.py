@@ -119,6 +119,17 @@ DOORS: dict[str, list[Try]] = {
     "GET /api/v1/files/{file_id}": [_t("/api/v1/files/{file}")],
     "GET /api/v1/files/{file_id}/content": [_t("/api/v1/files/{file}/content")],
     "POST /api/v1/fanout": [_t("/api/v1/fanout", {"agents": ["talk"], "input": [_FILE]})],
+    "GET /api/v1/keys": NO_ID,
+    "DELETE /api/v1/keys/{key_id}": [_t("/api/v1/keys/{key}")],
+    "GET /api/v1/admin/keys": [_t("/api/v1/admin/keys?user=alice")],
+    "POST /api/v1/admin/keys": NO_ID,
+    "GET /api/v1/admin/keys/{key_id}": [_t("/api/v1/admin/keys/{key}")],
+    "DELETE /api/v1/admin/keys/{key_id}": [_t("/api/v1/admin/keys/{key}")],
+    "POST /api/v1/admin/keys/{key_id}/rotate": [_t("/api/v1/admin/keys/{key}/rotate", {})],
+    "GET /api/v1/admin/users": NO_ID,
+    "POST /api/v1/admin/users": NO_ID,
+    "GET /api/v1/admin/users/{user_id}": [_t("/api/v1/admin/users/{user}")],
+    "PATCH /api/v1/admin/users/{user_id}": [_t("/api/v1/admin/users/{user}", {"disabled": True})],
     # A2A
     "POST /a2a/{agent}": [
         _rpc("GetTask", id="{task}"),

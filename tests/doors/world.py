@@ -15,9 +15,10 @@ from typing import Any
 import httpx
 
 from landline.app.settings import load_settings
-from landline.app.upkeep import KeyOrder, add_key, revoke_key
+from landline.app.upkeep import accounts
 from landline.model.callers import ALL_SCOPES
 from landline.model.ids import new_id
+from landline.ports.people import KeyOrder, UserOrder
 from landline.testing.kill import ServedProcess
 
 AGENTS = Path(__file__).with_name("agents.py")
@@ -35,6 +36,9 @@ CALLERS: dict[str, tuple[str, str, list[str] | None]] = {
     "colleague": ("acme", "bob", sorted(ALL_SCOPES - {"approvals:answer"})),
     "approver": ("acme", "carol", None),
     "stranger": ("evil", "alice", None),
+    # Who operates another tenant, and a gateway of hers that acts for somebody else.
+    "rival": ("evil", "root", sorted(ALL_SCOPES | {"admin"})),
+    "gateway": ("acme", "gateway", sorted(ALL_SCOPES - {"approvals:answer"} | {"delegate"})),
     "reader": ("acme", "alice", READING),
     "powerless": ("acme", "alice", ["files:read"]),
     "idler": ("acme", "alice", ["agents:read"]),
@@ -58,6 +62,8 @@ class World:
     def client(self, who: str | None) -> httpx.AsyncClient:
         """Return a client of a kind of caller; None has no key."""
         headers = {} if who is None else {"X-API-Key": self.keys[who]}
+        if who == "gateway":
+            headers["X-User-ID"] = "dora"
         return httpx.AsyncClient(base_url=self.url, headers=headers, timeout=BOUND_S)
 
     def never(self) -> dict[str, str]:
@@ -99,12 +105,18 @@ async def world_of(folder: Path) -> World:
     )
     settings = load_settings(data=folder / "data")
     keys: dict[str, str] = {}
-    for name, (tenant, user, scopes) in CALLERS.items():
-        keys[name], row = await add_key(settings, KeyOrder(user=user, tenant=tenant, scopes=scopes))
-        if name == "revoked":
-            await revoke_key(settings, row["id"])
+    ids: dict[str, str] = {}
+    async with accounts(settings) as (people, owner):
+        for name, (tenant, user, scopes) in CALLERS.items():
+            order = KeyOrder(user=user, tenant=tenant, scopes=scopes)
+            keys[name], made = await people.make_key(owner, order)
+            if name == "revoked":
+                await people.revoke_key(owner, made.id)
+            if name == "alice":
+                ids["key"] = made.id
+        ids["user"] = (await people.add_user(owner, UserOrder(name="alice", tenant="acme"))).id
     await process.start(60)
-    world = World(process=process, keys=keys)
+    world = World(process=process, keys=keys, ids=ids)
     try:
         await _furnish(world)
     except BaseException:  # a cancel too must not leave the server behind

@@ -28,7 +28,10 @@ pytestmark = pytest.mark.contract("TRU-1")
 AGENTS = Path(__file__).with_name("agents.py")
 BOUND_S = 5.0
 
-AI_SDK: dict[str, Any] = {"id": "chat", "messages": [{"id": "m", "role": "user", "parts": [{"type": "text", "text": "x"}]}]}
+AI_SDK: dict[str, Any] = {
+    "id": "chat",
+    "messages": [{"id": "m", "role": "user", "parts": [{"type": "text", "text": "x"}]}],
+}
 AG_UI: dict[str, Any] = {
     "threadId": "t", "runId": "r", "protocolVersion": "1.0", "state": {}, "tools": [], "context": [],
     "messages": [{"id": "m", "role": "user", "content": "x"}], "forwardedProps": {},

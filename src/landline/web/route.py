@@ -184,9 +184,7 @@ class LandlineRoute(APIRoute):
                 response = tell(error, request)
                 response.headers["x-request-id"] = request_id(request.scope)
                 if counted:
-                    if not scopes and isinstance(root_of(error), Unauthenticated):
-                        await _note_failure(request, door)
-                    told(response, request)
+                    await _count_refusal(error, response, request, door, public=not scopes)
             if "landline.guarded" not in request.scope:
                 harden(response.headers)
             return response
@@ -194,11 +192,19 @@ class LandlineRoute(APIRoute):
         return handled
 
 
-async def _note_failure(request: Request, door: Door) -> None:
-    """Count a sign-in that failed in a public route, such as one that takes a password."""
+async def _count_refusal(
+    error: Exception, response: Response, request: Request, door: Door, *, public: bool
+) -> None:
+    """Tell the limits on a refusal, and count a sign-in that failed in a public route, such as one that takes a password."""
     tally = tally_of(request.scope)
-    if door.limits is not None and tally is not None:
+    if (
+        public
+        and tally is not None
+        and door.limits is not None
+        and isinstance(root_of(error), Unauthenticated)
+    ):
         await door.limits.not_signed_in(tally)
+    told(response, request)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -83,7 +83,9 @@ class Readers:
             try:
                 connection = connection or connect(self.path, read_only=True)
                 result = _read(connection, operation)
-            except Exception as raised:
+            except (
+                Exception
+            ) as raised:  # whatever it is, whoever waits for the answer is told, and the thread goes on
                 error = raised
                 if is_storage_fault(raised):
                     error = storage_failed(raised)

@@ -2,12 +2,15 @@
 import assert from "node:assert/strict";
 import { Agent, OpenAIResponsesModel, run, setTracingDisabled, tool } from "@openai/agents";
 import OpenAI from "openai";
+import { ResponsesWS } from "openai/resources/responses/ws";
 import { zodTextFormat } from "openai/helpers/zod";
 import { z } from "zod";
 
 const client = new OpenAI({ baseURL: `${process.env.BASE_URL}/v1`, apiKey: "none", maxRetries: 0 });
 const place = { type: "object", properties: { location: { type: "string" } }, required: ["location"] };
 const weather = { type: "function", name: "get_weather", description: "The weather.", parameters: place, strict: false };
+
+const AGENTS = ["fixture_plain", "fixture_pydantic_ai", "fixture_openai_agents", "fixture_langgraph", "fixture_ag2"];
 
 const checks = {
   async "create, retrieve, list the input, delete"(model) {
@@ -39,6 +42,14 @@ const checks = {
   },
 
   async "background, poll, cancel"(model) {
+    let polled = await client.responses.create({ model, input: "slow", background: true });
+    while (["queued", "in_progress"].includes(polled.status)) {
+      await new Promise((go) => setTimeout(go, 100));
+      polled = await client.responses.retrieve(polled.id);
+    }
+    assert.equal(polled.status, "completed");
+    assert.match(polled.output_text, /^word1 .* done\.$/);
+    assert.equal(polled.usage.total_tokens, polled.usage.input_tokens + polled.usage.output_tokens);
     const held = await client.responses.create({ model, input: "wait", background: true });
     assert.ok(["queued", "in_progress"].includes(held.status));
     assert.equal((await client.responses.cancel(held.id)).status, "cancelled");
@@ -68,6 +79,53 @@ const checks = {
     assert.deepEqual(items.map((item) => item.role), ["user", "assistant", "user", "assistant"]);
     await client.conversations.delete(conversation.id);
     await assert.rejects(client.conversations.retrieve(conversation.id), (error) => error.status === 404);
+  },
+
+  async "compaction keeps what was said"(model) {
+    const first = await client.responses.create({ model, input: "bread" });
+    const packed = await client.responses.compact({ model, previous_response_id: first.id });
+    assert.deepEqual(packed.output.map((item) => item.type), ["compaction"]);
+    const input = [...packed.output, { role: "user", content: "butter" }];
+    const after = await client.responses.create({ model, input });
+    assert.equal(after.output_text, "Before: bread. You said: butter");
+  },
+
+  async "a WebSocket of many turns"(model) {
+    const socket = new ResponsesWS(client);
+    const events = socket.stream();
+    const turn = async (more) => {
+      socket.send({ type: "response.create", model, ...more });
+      const seen = [];
+      for (;;) {
+        const { value, done } = await events.next();
+        assert.ok(!done && value.type !== "close", "the socket stays open");
+        if (value.type === "error") return value.error.error; // the client's error has the event that came
+        if (value.type !== "message") continue;
+        seen.push(value.message);
+        if (/^response\.(completed|failed|incomplete)$/.test(value.message.type)) break;
+      }
+      assert.deepEqual(seen.map((event) => event.sequence_number), [...seen.keys()]);
+      assert.ok(seen.some((event) => event.type === "response.output_text.delta"));
+      return seen.at(-1).response;
+    };
+    try {
+      const first = await turn({ input: "bread", store: false });
+      const second = await turn({ input: "butter", previous_response_id: first.id });
+      assert.equal(second.output.at(-1).content[0].text, "Before: bread. You said: butter");
+      assert.equal((await client.responses.retrieve(second.id)).status, "completed");
+      const refused = await turn({ input: "x", previous_response_id: "resp_nothing" });
+      assert.equal(refused.error.code, "previous_response_not_found");
+    } finally {
+      socket.close();
+    }
+  },
+
+  async "models"(model) {
+    const listed = [];
+    for await (const found of client.models.list()) listed.push(found.id);
+    assert.ok(listed.includes(model));
+    assert.equal((await client.models.retrieve(model)).id, model);
+    await assert.rejects(client.models.retrieve("nobody"), (error) => error.status === 404);
   },
 
   async "errors in OpenAI's words"(model) {
@@ -111,9 +169,8 @@ const schemas = {
 
 setTracingDisabled(true);
 let failed = 0;
-const plain = { fixture_plain: checks, fixture_pydantic_ai: { ...checks, ...schemas } };
-for (const [model, wanted] of Object.entries(plain)) {
-  for (const [name, check] of Object.entries(wanted)) {
+for (const model of AGENTS) {
+  for (const [name, check] of Object.entries({ ...checks, ...schemas })) {
     try {
       await check(model);
       console.log(`ok   ${model}: ${name}`);

@@ -2,6 +2,8 @@
 
     python tools/open_responses.py FOLDER [AGENT …]
 
+Without an AGENT these are all but `fixture_a2a`, which answers only what A2A's suite says.
+
 FOLDER is a copy of the suite's repository with its packages installed (`zod` is all that the suite needs); `bun` must be
 on PATH, or named by BUN. Exits with 1 when a test fails or none was run.
 """
@@ -20,6 +22,7 @@ from typing import Any
 from landline.testing.kill.process import free_port
 
 _READY_S = 60.0
+_OF_A2A = "fixture_a2a"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -44,7 +47,7 @@ def main(arguments: Sequence[str]) -> int:
         )
         try:
             base = f"http://127.0.0.1:{port}/v1"
-            models = arguments[1:] or _models(base)
+            models = arguments[1:] or [model for model in _models(base) if model != _OF_A2A]
             passed = [_run(suite, base, model) for model in models]
             return 0 if all(passed) else 1
         finally:

@@ -72,6 +72,8 @@ async def test_openai_chats_and_streams(client: AsyncOpenAI, agent: str) -> None
     assert whole.choices[0].message.content
     assert whole.choices[0].message.content.endswith("You said: think of bread")
     assert whole.choices[0].finish_reason == "stop"
+    assert whole.usage is not None
+    assert whole.usage.total_tokens == whole.usage.prompt_tokens + whole.usage.completion_tokens
     content, reasoning, usage = "", "", None
     stream = await client.chat.completions.create(
         model=agent, messages=said, stream=True, stream_options={"include_usage": True}
@@ -83,7 +85,7 @@ async def test_openai_chats_and_streams(client: AsyncOpenAI, agent: str) -> None
             reasoning += getattr(choice.delta, "reasoning_content", "")
     assert content == whole.choices[0].message.content
     assert reasoning == "Let me think. "
-    assert usage is not None
+    assert usage == whole.usage
 
 
 @pytest.mark.contract("FACE-6")

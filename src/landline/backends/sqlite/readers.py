@@ -83,9 +83,7 @@ class Readers:
             try:
                 connection = connection or connect(self.path, read_only=True)
                 result = _read(connection, operation)
-            except (
-                Exception
-            ) as raised:  # whatever it is, whoever waits for the answer is told, and the thread goes on
+            except Exception as raised:  # whoever waits is told whatever it is, and the thread goes on
                 error = raised
                 if is_storage_fault(raised):
                     error = storage_failed(raised)

@@ -16,6 +16,7 @@ from landline.app.context import HostContext
 from landline.app.gates import gates_of
 from landline.app.identity import accounts_of, authenticator_of, beside
 from landline.app.limits import limiter_of
+from landline.app.known_secrets import hide_servers
 from landline.app.loading import Loaded, adopt
 from landline.app.mcp import bringing, unusable
 from landline.app.routing import routing
@@ -168,6 +169,7 @@ class Landline:
         entries: list[Registered] = []
         # Bound to this server's way out; kept, so that what is closed is what was used.
         self._loaded = self._with_egress(self._loaded)
+        hide_servers(server for item in self._loaded if item.spec is not None for server in item.spec.mcp)
         before: list[AgentSpec] = []
         for item in self._loaded:
             if item.spec is None or item.adapter is None:

@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from landline.app import settings_sources as read
+from landline.app.known_secrets import hide_environment, hide_settings
 from landline.app.settings_edge import EdgeSettings
 from landline.app.settings_guards import GuardSettings
 from landline.app.settings_identity import IdentitySettings
@@ -277,6 +278,7 @@ def load_settings(cli: Mapping[str, Any] | None = None, **keywords: Any) -> Sett
     Raises:
         ConfigError: A value is wrong, a name is unknown, or a file cannot be read.
     """
+    hide_environment()
     options = {name: value for name, value in (cli or {}).items() if value is not None}
     origins = {name: f"option --{name.replace('_', '-')}" for name in options}
     origins |= {name: f"keyword {name}" for name in keywords}
@@ -291,9 +293,11 @@ def load_settings(cli: Mapping[str, Any] | None = None, **keywords: Any) -> Sett
                 values[key] = value
                 origins[key] = read.place(name, key)
     try:
-        return Settings.of(values, origins)
+        settings = Settings.of(values, origins)
     except ValidationError as error:
         raise _explain(error.errors(), origins) from None
+    hide_settings(settings)
+    return settings
 
 
 def _explain(errors: list[ErrorDetails], origins: Mapping[str, str]) -> ConfigError:

@@ -17,11 +17,21 @@ def main() -> None:
 
     try:
         app(prog_name="landline")
-    except Exception as error:  # what the owner can mend is said in four lines, the rest keeps its traceback
+    except Exception as error:  # noqa: BLE001 - what the owner can mend is said in four lines, the rest keeps its traceback
         if (problem := explain(error)) is None:
-            raise
+            _tell(error)
+            sys.exit(1)
         warn(problem)
         sys.exit(problem.exit_code)
+
+
+def _tell(error: Exception) -> None:
+    """Write the traceback of an error of our own as Python would, but for credentials in it (TRU-17)."""
+    import traceback
+
+    from landline.model.redaction import redacted
+
+    sys.stderr.write(redacted("".join(traceback.format_exception(error))))
 
 
 if __name__ == "__main__":

@@ -51,9 +51,11 @@ def explain(error: Exception) -> Stop | None:
 
 
 def warn(problem: SetupError, *, word: str = "error") -> None:
-    """Write the problem to stderr."""
+    """Write the problem to stderr; a message of somebody else's may hold a credential (TRU-17)."""
+    from landline.model.redaction import redacted
+
     lines = [f"{word}: {problem.what}"]
     lines += [f"  where: {problem.where}"] if problem.where else []
     lines += [f"  fix:   {problem.how}"] if problem.how else []
     lines += [f"  code:  {problem.code}"]
-    print("\n".join(lines), file=sys.stderr)
+    print(redacted("\n".join(lines)), file=sys.stderr)

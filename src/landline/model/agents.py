@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
+from msgspec.structs import force_setattr
+
+from landline.model.redaction import redacted
 
 __all__ = ["AgentInfo", "Capability", "LoadError", "ToolInfo"]
 
@@ -29,6 +32,12 @@ class LoadError(msgspec.Struct, frozen=True, kw_only=True):
 
     message: str
     where: str | None = None
+
+    def __post_init__(self) -> None:
+        """Cut what looks like a credential: a module's own words may hold one (TRU-17)."""
+        safe = redacted(self.message)
+        if safe != self.message:
+            force_setattr(self, "message", safe)
 
 
 class AgentInfo(msgspec.Struct, frozen=True, kw_only=True):

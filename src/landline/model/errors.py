@@ -21,6 +21,9 @@ from collections.abc import Sequence
 from typing import ClassVar, Literal
 
 import msgspec
+from msgspec.structs import force_setattr
+
+from landline.model.redaction import redacted
 
 from landline.model.limits import LimitState
 
@@ -67,6 +70,12 @@ class ErrorInfo(msgspec.Struct, frozen=True, kw_only=True):
     code: str
     message: str
 
+    def __post_init__(self) -> None:
+        """Cut what looks like a credential: an adapter or a tool may have put another program's words here (TRU-17)."""
+        safe = redacted(self.message)
+        if safe != self.message:
+            force_setattr(self, "message", safe)
+
 
 class FieldError(msgspec.Struct, frozen=True, kw_only=True):
     """One fault of a request: where it is (path of keys and indexes) and what is wrong there."""
@@ -89,6 +98,7 @@ class LandlineError(Exception):
         errors: Sequence[FieldError] = (),
         retry_after_s: int | None = None,
     ) -> None:
+        detail = redacted(detail)
         super().__init__(detail)
         self.detail = detail
         self.code = code or type(self).code

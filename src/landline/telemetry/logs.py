@@ -1,38 +1,42 @@
 """Logs: one line an event, JSON for machines and colours for people; no message content, no secrets (OBS-3, TRU-17)."""
 
+import contextlib
 import logging
-import re
 import sys
+import threading
 from collections.abc import MutableMapping
+from types import TracebackType
 from typing import Any, Literal
 
 import structlog
 
+from landline.model.redaction import redacted, redacted_data
+
 __all__ = ["configure", "redacted"]
 
-_SECRETS = re.compile(
-    r"""
-    (?P<key>ll_[0-9a-f]{4})[0-9a-f]{8,}                      # our own keys, whole or long parts
-    | (?P<sk>\bsk-[A-Za-z0-9_-]{4})[A-Za-z0-9_-]{8,}           # the form most model providers use
-    | (?P<jwt>\beyJ[A-Za-z0-9_-]{4})[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]+
-    | (?P<header>(?:authorization|x-api-key|cookie)["']?\s*[:=]\s*["']?(?:bearer\s+)?)[^\s"',}]+
-    | (?P<field>(?:password|passwd|secret|api[_-]?key|token)["']?\s*[:=]\s*["']?)[^\s"',}&]{3,}
-    | (?P<url>://[^/\s:@]+:)[^@\s/]+(?=@)
-    """,
-    re.IGNORECASE | re.VERBOSE,
-)
-
-
-def redacted(text: str) -> str:
-    """Return `text` with everything that looks like a credential replaced, keeping what tells which one it was."""
-    return _SECRETS.sub(lambda found: f"{next(kept for kept in found.groups() if kept is not None)}…", text)
+QUIET = (
+    "httpx", "httpx2", "httpcore", "httpcore2", "mcp", "openai", "anthropic", "websockets", "python_multipart",
+    "urllib3", "aiohttp", "h2", "hpack", "sse_starlette",
+)  # fmt: skip
+"""Clients and parsers that log whole addresses, headers or bodies when asked for detail."""
 
 
 def _redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        if isinstance(value, str):
-            event[name] = redacted(value)
+        if not name.startswith("_"):  # the formatter's own, which it takes out again
+            event[name] = redacted_data(value)
     return event
+
+
+class _SafeHandler(logging.StreamHandler[Any]):
+    """Says that a line could not be written, without the line: the library's own way prints its arguments."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 - the library's name
+        kind = sys.exc_info()[0]
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it any more
+            self.stream.write(
+                f"a line of {record.name} could not be logged: {kind.__name__ if kind else 'error'}\n"
+            )
 
 
 def configure(*, level: str, form: Literal["auto", "pretty", "json"]) -> None:
@@ -48,7 +52,7 @@ def configure(*, level: str, form: Literal["auto", "pretty", "json"]) -> None:
         _redact,
     ]
     renderer = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
-    handler = logging.StreamHandler(sys.stderr)
+    handler = _SafeHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
@@ -60,9 +64,29 @@ def configure(*, level: str, form: Literal["auto", "pretty", "json"]) -> None:
     root.setLevel(level.upper())
     # The server's own start-up lines say what ours say; a request is not logged at all by default.
     logging.getLogger("uvicorn").setLevel(max(logging.WARNING, root.level))
-    # Clients log whole addresses, and a key may stand in one.
-    for noisy in ("httpx", "httpx2", "httpcore", "httpcore2", "mcp", "openai"):
+    for noisy in QUIET:
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    _catch_the_rest()
+
+
+def _catch_the_rest() -> None:
+    """Send what Python would print to stderr by itself through the log: warnings, and errors that nobody caught."""
+    logging.captureWarnings(True)
+    uncaught = logging.getLogger("landline.uncaught")
+
+    def of_process(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if not issubclass(kind, KeyboardInterrupt):
+            uncaught.error("the process failed", exc_info=(kind, error, trace))
+
+    def of_thread(found: threading.ExceptHookArgs) -> None:
+        if found.exc_value is not None and not issubclass(found.exc_type, SystemExit):
+            uncaught.error("a thread failed", exc_info=found.exc_value)
+
+    def of_nobody(found: Any) -> None:
+        if found.exc_value is not None:
+            uncaught.error("an error could not be raised", exc_info=found.exc_value)
+
+    sys.excepthook, threading.excepthook, sys.unraisablehook = of_process, of_thread, of_nobody
 
 
 def _unchanged(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

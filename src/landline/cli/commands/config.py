@@ -7,6 +7,7 @@ import typer
 from landline.cli import options as o
 from landline.cli.loaded import settings_of
 from landline.cli.output import show, show_json, table
+from landline.model.redaction import redacted_data
 
 app = typer.Typer(
     rich_markup_mode=None, no_args_is_help=True, help="Show the settings with their sources, or their schema."
@@ -24,7 +25,8 @@ def show_settings(as_json: o.AsJson = False) -> None:
             [(n, _text(i["value"]), i["source"]) for n, i in found.items()], ("SETTING", "VALUE", "FROM")
         )
 
-    show({name: {"value": values[name], "source": sources[name]} for name in values}, as_json, rows)
+    shown = {name: {"value": redacted_data(values[name]), "source": sources[name]} for name in values}
+    show(shown, as_json, rows)
 
 
 @app.command("schema")

@@ -8,6 +8,7 @@ import typer
 from landline.cli import options as o
 from landline.cli.exits import Exit
 from landline.cli.output import show, table
+from landline.model.redaction import redacted_data
 
 app = typer.Typer(rich_markup_mode=None, add_completion=False)
 
@@ -32,9 +33,8 @@ def doctor(
 
     def shown(check: Check) -> dict[str, Any]:
         says = f"{check.says}: {check.how}" if check.how and not as_json else check.says
-        return {"state": check.state, "name": check.name, "says": says} | (
-            {"how": check.how} if as_json else {}
-        )
+        found = {"state": check.state, "name": check.name, "says": says}
+        return redacted_data(found | ({"how": check.how} if as_json else {}))
 
     show([shown(check) for check in found], as_json, rows)
     if any(check.state == "bad" for check in found):

@@ -205,6 +205,7 @@ async def test_a_database_of_the_first_schema_is_migrated_with_its_runs(tmp_path
     with sqlite3.connect(path) as connection:
         connection.execute("ALTER TABLE runs DROP COLUMN routed_to")
         connection.execute("ALTER TABLE runs DROP COLUMN carried")
+        connection.execute("DROP TABLE audit")
         for column in ("agents", "tier", "limits", "replaces"):
             connection.execute(f"ALTER TABLE api_keys DROP COLUMN {column}")
         connection.execute("DROP TABLE users")

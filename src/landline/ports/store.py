@@ -16,6 +16,7 @@ from landline.model.files import FileInfo
 from landline.model.messages import Message, Native, Part, Role
 from landline.model.runs import Answer, Outcome, Question, Run, Status, Usage
 from landline.model.threads import Page, Thread
+from landline.ports.audit import AuditRows
 from landline.ports.documents import Documents
 from landline.ports.keys import Keys
 from landline.ports.people import Users
@@ -285,7 +286,7 @@ class NewFile:
     idempotency: IdempotencyKey | None = None
 
 
-class Store(Documents, Keys, Users, Protocol):
+class Store(Documents, Keys, Users, AuditRows, Protocol):
     """One database. Methods raise NotFound for ids that are not the caller's, StorageFailed when the disk refuses."""
 
     async def open(self) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from landline.model.audit import AuditEntry
 from landline.model.callers import Caller
 from landline.model.errors import Invalid, NotFound
 from landline.model.events import Stamped
@@ -104,6 +105,8 @@ class State:
     made: dict[tuple[str, str, str, str], tuple[str, str]] = field(
         default_factory=dict[tuple[str, str, str, str], tuple[str, str]]
     )
+    audit: dict[int, AuditEntry] = field(default_factory=dict[int, AuditEntry])
+    audited: int = 0
     accepted: int = 0
 
     def thread(self, caller: Caller, thread_id: str) -> ThreadRow:

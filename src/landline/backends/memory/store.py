@@ -2,15 +2,17 @@
 
 from collections.abc import Mapping, Sequence
 
-from landline.backends.memory import documents, people, questions, runs, threads
+from landline.backends.memory import audit, documents, people, questions, runs, threads
 from landline.backends.memory.state import State, missing
 from landline.backends.sql.pages import bound_limit
+from landline.model.audit import AuditEntry
 from landline.model.callers import Caller
 from landline.model.events import TERMINAL_EVENTS, Stamped
 from landline.model.files import FileInfo
 from landline.model.messages import Message
 from landline.model.runs import ACTIVE, Answer, Question, Run
 from landline.model.threads import Page, Thread
+from landline.ports.audit import AuditQuery
 from landline.ports.documents import Document, DocumentWrite
 from landline.ports.keys import KeyRow, NewKey
 from landline.ports.people import NewUser, UserPatch, UserRow
@@ -207,6 +209,15 @@ class MemoryStore:
         self, user_id: str, *, right: bool, lock_at: int = 0, locked_until: str | None = None
     ) -> int:
         return people.note_sign_in(self._state, user_id, right, lock_at, locked_until)
+
+    async def add_audit(self, entries: Sequence[AuditEntry]) -> None:
+        audit.add(self._state, entries)
+
+    async def list_audit(self, caller: Caller, query: AuditQuery) -> Page[AuditEntry]:
+        return audit.listed(self._state, caller, query)
+
+    async def prune_audit(self, caller: Caller, *, before: str, entry: AuditEntry) -> int:
+        return audit.prune(self._state, caller, before, entry)
 
     async def verify(self, caller: Caller) -> list[str]:
         broken: list[str] = []

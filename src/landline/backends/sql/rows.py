@@ -3,7 +3,9 @@
 from typing import Any, Protocol
 
 import msgspec
+from msgspec.structs import asdict
 
+from landline.model.audit import AuditEntry
 from landline.model.callers import Caller
 from landline.model.carried import Carried
 from landline.model.errors import ErrorInfo
@@ -18,6 +20,8 @@ from landline.ports.store import Claim, NewMessage
 
 __all__ = [
     "Row",
+    "audit_columns",
+    "audit_of",
     "claim_of",
     "decode_answer",
     "decode_carried",
@@ -243,3 +247,27 @@ def user_columns(new: NewUser) -> dict[str, Any]:
         "roles": json(list(new.roles)),
         "at": new.at,
     }
+
+
+def audit_columns(entry: AuditEntry) -> dict[str, Any]:
+    """Return an entry of the audit log as the parameters of its insert."""
+    columns = asdict(entry)
+    return {**columns, "roles": json_text(entry.roles), "details": json_text(entry.details)}
+
+
+def audit_of(row: Row) -> AuditEntry:
+    """Return the audit entry of a row."""
+    return AuditEntry(
+        id=row["id"],
+        at=row["at"],
+        action=row["action"],
+        outcome=row["outcome"],
+        tenant=row["tenant"],
+        user=row["user_id"],
+        key_id=row["key_id"],
+        roles=tuple(_words.decode(row["roles"])),
+        target=row["target"],
+        request_id=row["request_id"],
+        remote=row["remote"],
+        details=decode_metadata(row["details"]),
+    )

@@ -255,3 +255,23 @@ late_results = sa.Table(
     sa.Column("at", sa.Text, nullable=False),
     sqlite_with_rowid=False,
 )
+
+audit = sa.Table(
+    "audit",
+    metadata,
+    # Rises with each entry. Triggers refuse changes, and removal but by a pruning, which is an entry itself (TRU-18).
+    sa.Column("n", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("at", sa.Text, nullable=False),
+    *_owner(),
+    sa.Column("key_id", sa.Text),
+    sa.Column("roles", sa.Text, nullable=False),
+    sa.Column("action", sa.Text, nullable=False),
+    sa.Column("target", sa.Text),
+    sa.Column("outcome", sa.Text, nullable=False),
+    sa.Column("request_id", sa.Text),
+    sa.Column("remote", sa.Text),
+    sa.Column("details", sa.Text, nullable=False),
+    sa.Index("audit_by_tenant", "tenant", "n"),
+    sa.Index("audit_by_time", "at"),
+)

@@ -1,4 +1,4 @@
--- What the migrations up to 0004 leave on SQLite, as text; see schema.py. A test holds the two equal.
+-- What the migrations up to 0006 leave on SQLite, as text; see schema.py. A test holds the two equal.
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -25,6 +25,33 @@ CREATE TABLE api_keys (
 );
 
 CREATE INDEX api_keys_by_prefix ON api_keys (prefix);
+CREATE TABLE audit (
+    n INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    at TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    key_id TEXT,
+    roles TEXT NOT NULL,
+    action TEXT NOT NULL,
+    target TEXT,
+    outcome TEXT NOT NULL,
+    request_id TEXT,
+    remote TEXT,
+    details TEXT NOT NULL,
+    PRIMARY KEY (n),
+    UNIQUE (id)
+);
+
+CREATE INDEX audit_by_tenant ON audit (tenant, n);
+CREATE INDEX audit_by_time ON audit (at);
+CREATE TRIGGER audit_is_not_changed BEFORE UPDATE ON audit
+    BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
+CREATE TRIGGER audit_is_not_replaced BEFORE INSERT ON audit
+    WHEN EXISTS (SELECT 1 FROM audit WHERE id = NEW.id OR n = NEW.n) BEGIN SELECT RAISE(IGNORE); END;
+CREATE TRIGGER audit_is_not_removed BEFORE DELETE ON audit
+    WHEN OLD.action = 'audit.prune' OR OLD.at >= coalesce((SELECT value FROM meta WHERE key = 'audit_pruned_before'), '')
+    BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END;
 CREATE TABLE documents (
     n INTEGER NOT NULL,
     tenant TEXT NOT NULL,

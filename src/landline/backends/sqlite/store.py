@@ -7,6 +7,7 @@ from pathlib import Path
 from landline.backends.sql.errors import DatabaseLocked
 from landline.backends.sql.statements import people as people_sql
 from landline.backends.sqlite import (
+    audit,
     cancelling,
     claims,
     documents,
@@ -23,6 +24,7 @@ from landline.backends.sqlite import (
 from landline.backends.sqlite.lock import FileLock
 from landline.backends.sqlite.readers import Readers
 from landline.backends.sqlite.writer import Writer
+from landline.model.audit import AuditEntry
 from landline.model.callers import Caller
 from landline.model.errors import StorageFailed
 from landline.model.events import Stamped
@@ -30,6 +32,7 @@ from landline.model.files import FileInfo
 from landline.model.messages import Message
 from landline.model.runs import Answer, Question, Run
 from landline.model.threads import Page, Thread
+from landline.ports.audit import AuditQuery
 from landline.ports.documents import Document, DocumentWrite
 from landline.ports.keys import KeyRow, NewKey
 from landline.ports.people import NewUser, UserPatch, UserRow
@@ -285,6 +288,15 @@ class SqliteStore:
             ),
             durable=True,
         )
+
+    async def add_audit(self, entries: Sequence[AuditEntry]) -> None:
+        await self._writer.run(lambda c: audit.add(c, entries), durable=True)
+
+    async def list_audit(self, caller: Caller, query: AuditQuery) -> Page[AuditEntry]:
+        return await self._readers.run(lambda c: audit.listed(c, caller, query))
+
+    async def prune_audit(self, caller: Caller, *, before: str, entry: AuditEntry) -> int:
+        return await self._writer.run(lambda c: audit.prune(c, caller, before, entry), durable=True)
 
     async def verify(self, caller: Caller) -> list[str]:
         return await self._readers.run(verify.verify) if caller.system else []

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from landline.ports.store import Store
+from landline.testing.stores.audit import AuditPromises
 from landline.testing.stores.documents import DocumentPromises
 from landline.testing.stores.kit import StoreFactory
 from landline.testing.stores.log import LogPromises
@@ -29,6 +30,7 @@ class StoreConformance(
     OwnershipPromises,
     PeoplePromises,
     DocumentPromises,
+    AuditPromises,
 ):
     """Everything a store promises while it is open."""
 

@@ -12,13 +12,15 @@ from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.requests import HTTPConnection, Request
 
 from landline.model.callers import MAX_USER_CHARS, Caller, is_user_name
-from landline.model.errors import Forbidden, Invalid, Unauthenticated, Unsupported
+from landline.model.errors import Forbidden, Invalid, LandlineError, Unauthenticated, Unsupported
+from landline.ports.audit import ORIGIN, Origin
 from landline.ports.authenticator import Authenticator
 from landline.ports.runs import HeldContext, StartRun
 from landline.web.door import Door
 from landline.web.face import FacePorts
 from landline.web.limits import arrived
 from landline.web.origins import check_page
+from landline.web.problems import request_id
 
 __all__ = ["CallerOf", "Needed", "admit", "check_scopes", "credential_of", "with_context", "with_contexts"]
 
@@ -42,26 +44,32 @@ async def admit(connection: HTTPConnection, door: Door, scopes: Sequence[Needed]
         Invalid: Two different credentials, one in the URL, or a name in X-User-ID that is none.
         RateLimited: Too often, by this address or this caller; or too many sign-ins of the address failed.
     """
+    authenticator, credential, caller = door.authenticator, None, None
+    ORIGIN.set(Origin(request_id(connection.scope), connection.client.host if connection.client else None))
     tally = await arrived(connection, door) if door.limits is not None else None
-    authenticator = door.authenticator
-    if authenticator.open:
-        _refuse_forwarded(connection)
-        if "origin" in connection.headers or "sec-fetch-site" in connection.headers:
-            check_page(connection, door)
-        credential = _any_credential(connection)
-    else:
-        credential = credential_of(connection)
     try:
+        if authenticator.open:
+            _refuse_forwarded(connection)
+            if "origin" in connection.headers or "sec-fetch-site" in connection.headers:
+                check_page(connection, door)
+            credential = _any_credential(connection)
+        else:
+            credential = credential_of(connection)
         caller = await authenticator.authenticate(credential)
-    except Unauthenticated:
-        if door.limits is not None and tally is not None and credential is not None:
+        if named := _named_users(connection):
+            caller = await _acting(authenticator, caller, named)
+        if door.limits is not None and tally is not None:
+            await door.limits.admitted(tally, caller)
+        check_scopes(caller, scopes)
+    except LandlineError as error:
+        unknown = isinstance(error, Unauthenticated) and caller is None and credential is not None
+        if door.limits is not None and tally is not None and unknown:
             await door.limits.not_signed_in(tally)
+        if door.audit is not None:
+            door.audit.refused(error, caller, credential)
         raise
-    if named := _named_users(connection):
-        caller = await _acting(authenticator, caller, named)
-    if door.limits is not None and tally is not None:
-        await door.limits.admitted(tally, caller)
-    check_scopes(caller, scopes)
+    if door.audit is not None and (caller.key_id or caller.credential):
+        door.audit.signed_in(caller)
     connection.scope.setdefault("state", {})["caller"] = caller
     return caller
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 
+from landline.ports.audit import Audit
 from landline.ports.authenticator import Authenticator
 from landline.ports.limits import RequestLimits
 from landline.web.client import Proxies
@@ -25,7 +26,7 @@ class Door:
     A stream sends a comment after `heartbeat_s` of silence; a reader that takes nothing for `send_timeout_s` is dropped
     (REL-10). Routes marked as uploads may take `max_upload_bytes`, all others `max_body_bytes`. `public_url` is where the
     owner says that clients reach the server, `tls` that they do so over TLS. Pages of `origins` may call it too. `limits`
-    counts what comes in, by addresses that `proxies` may tell.
+    counts what comes in, by addresses that `proxies` may tell. `audit` is told of sign-ins and refusals.
     """
 
     authenticator: Authenticator
@@ -41,3 +42,4 @@ class Door:
     tls: bool = False
     limits: RequestLimits | None = None
     proxies: Proxies = field(default_factory=Proxies)
+    audit: Audit | None = None

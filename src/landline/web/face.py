@@ -7,6 +7,7 @@ from typing import Any
 from starlette.requests import Request
 
 from landline.model.callers import Caller
+from landline.ports.audit import Audit
 from landline.ports.documents import Documents
 from landline.ports.people import Accounts
 from landline.ports.routing import Fanout
@@ -24,7 +25,7 @@ ContextSource = Callable[[Request, Caller], Awaitable[Any]]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FacePorts:
     """Everything a face needs. `documents` keeps what only its wire needs, such as ids that clients choose; collections of
-    a face begin with `face.` and its name. Without `health`, `fanout` or `accounts` there are no routes for it. `host` is what the host
+    a face begin with `face.` and its name. Without `health`, `fanout`, `accounts` or `audit` there are no routes for it. `host` is what the host
     app exports beside its agents.
     """
 
@@ -41,3 +42,4 @@ class FacePorts:
     fanout: Fanout | None = None
     host: HostRoutes | None = None
     accounts: Accounts | None = None
+    audit: Audit | None = None

@@ -118,6 +118,11 @@ DOORS: dict[str, list[Try]] = {
     "POST /api/v1/files": NO_ID,
     "GET /api/v1/files/{file_id}": [_t("/api/v1/files/{file}")],
     "GET /api/v1/files/{file_id}/content": [_t("/api/v1/files/{file}/content")],
+    "GET /api/v1/admin/audit": [
+        _t("/api/v1/admin/audit?user=alice"),
+        _t("/api/v1/admin/audit?target={waiting}"),
+        _t("/api/v1/admin/audit?cursor={run}"),
+    ],
     "POST /api/v1/fanout": [_t("/api/v1/fanout", {"agents": ["talk"], "input": [_FILE]})],
     "GET /api/v1/keys": NO_ID,
     "DELETE /api/v1/keys/{key_id}": [_t("/api/v1/keys/{key}")],

@@ -79,7 +79,7 @@ class World:
             for (raw,) in tables:
                 name = raw.decode()
                 columns = {one[1].decode() for one in connection.execute(f"PRAGMA table_info({name})")}
-                if {"tenant", "user_id"} <= columns and name != "api_keys":
+                if {"tenant", "user_id"} <= columns and name not in ("api_keys", "audit"):
                     query = f"SELECT * FROM {name} WHERE tenant = 'acme' AND user_id = 'alice'"
                     rows[name] = sorted(map(repr, connection.execute(query)))
             runs = "SELECT n FROM runs WHERE tenant = 'acme' AND user_id = 'alice'"

@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse
 
 from landline.app import plugins
+from landline.app.auditing import audited_ports
 from landline.app.context import HostContext
 from landline.app.gates import gates_of
 from landline.app.identity import accounts_of, authenticator_of, beside
@@ -36,6 +37,7 @@ from landline.ports.authenticator import Authenticator
 from landline.ports.egress import Egress
 from landline.ports.runs import Agents, Files, Questions, Runs, Threads
 from landline.ports.store import Store
+from landline.telemetry.audit import AuditLog
 from landline.web.client import Proxies
 from landline.web.cors import Origins
 from landline.web.docs import docs
@@ -220,6 +222,11 @@ class Landline:
         return limiter_of(self.settings, self.clock)
 
     @cached_property
+    def audit(self) -> AuditLog:
+        """The audit log (TRU-18). What your own code does with `runs` and `threads` is not noted by itself."""
+        return AuditLog(self.store, self.clock, on=self.settings.audit != "off")
+
+    @cached_property
     def door(self) -> Door:
         """The edge, as every face gets it."""
         settings = self.settings
@@ -239,6 +246,7 @@ class Landline:
             proxies=Proxies(settings.trusted_proxies),
             origins=Origins(settings.cors_origins, credentials=settings.cors_credentials),
             tls=settings.over_tls,
+            audit=self.audit if settings.audit != "off" else None,
         )
 
     def _faces(self) -> list[APIRouter]:
@@ -258,6 +266,7 @@ class Landline:
             host=self._host_routes,
             accounts=accounts_of(self.settings, self.store, self.clock),
         )
+        ports = audited_ports(ports, self.audit, self.settings)
         return [plugins.face(name)(ports) for name in self.settings.faces]
 
     async def ready(self) -> Mapping[str, str | None]:
@@ -283,6 +292,7 @@ class Landline:
             if self.limiter is not None:
                 await self.limiter.open()
                 after.push_async_callback(self.limiter.close)
+            after.push_async_callback(self.audit.close)
             after.push_async_callback(self._close_adapters)
             after.push_async_callback(self._close_brought)
             core = self.core

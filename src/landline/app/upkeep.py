@@ -1,9 +1,14 @@
 """What an owner does to the data folder from the command line: keys, migration, checks. No server runs for it."""
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import asynccontextmanager, suppress
 from datetime import UTC, datetime
+from typing import Any, cast
 
+from msgspec.structs import replace
+
+from landline.app.audit_files import by_owner
+from landline.app.auditing import ACCOUNTS, audited
 from landline.app.faults import SetupError
 from landline.app.identity import accounts_of
 from landline.app.settings import Settings
@@ -11,11 +16,14 @@ from landline.app.storing import open_store
 from landline.backends.sqlite import SqliteStore
 from landline.engine.loop import SystemClock
 from landline.gates.auth.accounts import key_info, user_info
+from landline.model.audit import AuditEntry
 from landline.model.callers import SYSTEM, Caller
 from landline.model.errors import NotFound
 from landline.model.people import KeyInfo, UserInfo
 from landline.model.times import iso
+from landline.ports.audit import Audit
 from landline.ports.people import Accounts, KeyOrder, UserChange, UserOrder
+from landline.ports.store import Store
 
 __all__ = [
     "KeyOrder",
@@ -37,7 +45,46 @@ __all__ = [
 async def accounts(settings: Settings) -> AsyncGenerator[tuple[Accounts, Caller]]:
     """Open the database for looking after its keys and users, beside a running server too; yields them and the owner."""
     async with open_store(settings) as store:
-        yield accounts_of(settings, store, SystemClock()), SYSTEM
+        people, done = accounts_of(settings, store, SystemClock()), _Done()
+        if settings.audit == "off":
+            yield people, SYSTEM
+            return
+        try:
+            yield audited(people, ACCOUNTS, cast("Audit", done)), SYSTEM
+        finally:
+            await store.add_audit([await _entry(store, *act) for act in done.acts])
+
+
+class _Done:
+    """What the owner did, as the audit log's port is told of it; nobody signs in on the command line."""
+
+    def __init__(self) -> None:
+        self.acts: list[tuple[str, str | None, str, Mapping[str, Any]]] = []
+
+    def note(
+        self,
+        caller: Caller | None,
+        action: str,
+        *,
+        target: str | None = None,
+        outcome: str = "ok",
+        details: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.acts.append((action, target, outcome, details or {}))
+
+
+async def _entry(
+    store: Store, action: str, target: str | None, outcome: str, details: Mapping[str, Any]
+) -> AuditEntry:
+    """Return the entry of an act, in the tenant of what it was done to."""
+    tenant = ""
+    with suppress(NotFound):
+        if target is not None and action.startswith("key."):
+            key = await store.get_key(SYSTEM, target)
+            tenant, details = key.tenant, {"user": key.user, **details}
+        elif target is not None:
+            tenant = (await store.get_user(SYSTEM, target)).tenant
+    return replace(by_owner(action, tenant=tenant, target=target, details=details), outcome=outcome)
 
 
 async def keys(settings: Settings) -> list[KeyInfo]:

@@ -19,6 +19,7 @@ COMMANDS = {
     "runs": "List, show, follow and cancel runs on a running server.",
     "keys": "Create, rotate, list and revoke API keys.",
     "users": "Add, list and change users.",
+    "audit": "List, export and prune the audit log.",
     "mcp": "List the tools of MCP servers and approve changed ones.",
     "config": "Show the settings with their sources, or their schema.",
     "doctor": "Check this installation, its data and its logs.",

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model
 
-from landline.model import agents, errors, events, files, messages, people, runs, threads
+from landline.model import agents, audit, errors, events, files, messages, people, runs, threads
 from landline.web.problems import Problem
 from landline.web.schema import mirror, tagged
 
@@ -113,6 +113,7 @@ def shape(name: str) -> type[BaseModel]:
 
 
 _STRUCTS: Final = {
+    "AuditEntry": audit.AuditEntry,
     "AgentInfo": agents.AgentInfo,
     "ErrorInfo": errors.ErrorInfo,
     "FileInfo": files.FileInfo,

@@ -6,6 +6,7 @@ from fastapi import APIRouter
 from starlette.websockets import WebSocket
 
 from landline.faces.native.agents import AgentRoutes
+from landline.faces.native.audit import AuditRoutes
 from landline.faces.native.fanout import FanoutRoutes
 from landline.faces.native.files import FileRoutes
 from landline.faces.native.health import HealthRoutes
@@ -42,6 +43,8 @@ def face(ports: FacePorts, *, pages: bool = True) -> APIRouter:
     if ports.accounts is not None:
         add_routes(router, KeyRoutes(ports.accounts).routes(), tag="keys")
         add_routes(router, UserRoutes(ports.accounts).routes(), tag="users")
+    if ports.audit is not None:
+        add_routes(router, AuditRoutes(ports.audit).routes(), tag="admin")
     if ports.health is not None:
         add_routes(router, HealthRoutes(ports.health, ports.door).routes(), tag="health")
     if pages:

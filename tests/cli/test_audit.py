@@ -5,11 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+import shlex
 from typing import Any
 
 import pytest
 
 from landline.cli.exits import Exit
+from tests.architecture.source import ROOT
 from tests.cli.conftest import Project
 
 pytestmark = pytest.mark.contract("TRU-18", "CLI-1")
@@ -101,3 +104,15 @@ def test_the_command_line_shows_no_secret(landline: Project) -> None:
     bad = landline("config", "show", **{**secret, "LANDLINE_PORT": "plainkeyoftheirs"})
     assert bad.returncode == Exit.CONFIG
     assert "plainkey" not in bad.stderr
+
+
+def test_the_commands_of_the_guide_run(landline: Project) -> None:
+    """Every one of docs/audit.md, in its order."""
+    blocks = re.findall(
+        r"```sh\n(.*?)```", (ROOT / "docs" / "audit.md").read_text(encoding="utf-8"), re.DOTALL
+    )
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("landline ")]
+    assert len(lines) >= 6
+    for line in lines:
+        done = landline(*shlex.split(line)[1:])
+        assert done.returncode == Exit.OK, (line, done.stderr)

@@ -8,7 +8,7 @@ import pytest
 from landline.app.known_secrets import hide_environment, hide_servers
 from landline.model import redaction
 from landline.model.agents import LoadError
-from landline.model.errors import AgentFailed, ErrorInfo
+from landline.model.errors import AgentFailed, ErrorInfo, FieldError
 from landline.model.redaction import forget, hide, redacted, redacted_data
 from landline.ports.mcp import McpServer
 
@@ -147,6 +147,8 @@ def test_errors_are_safe_from_the_moment_they_are_made() -> None:
     text = "it said password=hunter22"
     assert ErrorInfo(code="x", message=text).message == "it said password=…"
     assert LoadError(message=text).message == "it said password=…"
+    fault = FieldError(loc=["body", 1, "sk-proj-Abcdefghijklmnop1234"], message=text)
+    assert (fault.loc, fault.message) == (["body", 1, "sk-proj…"], "it said password=…")
     error = AgentFailed(text)
     assert (error.detail, str(error), error.info.message) == ("it said password=…",) * 3
 

@@ -83,6 +83,14 @@ class FieldError(msgspec.Struct, frozen=True, kw_only=True):
     loc: Sequence[str | int]
     message: str
 
+    def __post_init__(self) -> None:
+        """Cut credentials that a client sent in the wrong place: its own words come back in these (TRU-17)."""
+        loc = [redacted(part) if isinstance(part, str) else part for part in self.loc]
+        message = redacted(self.message)
+        if loc != list(self.loc) or message != self.message:
+            force_setattr(self, "loc", loc)
+            force_setattr(self, "message", message)
+
 
 class LandlineError(Exception):
     """Base of all domain errors; `detail` is written for the person who made the request."""

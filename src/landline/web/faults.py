@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from landline.model.errors import FieldError
-from landline.model.redaction import redacted
 
 __all__ = ["faults_of"]
 
@@ -64,4 +63,4 @@ def _inside(given: Any, part: Any) -> tuple[Any, bool]:
 
 
 def _short(part: Any) -> str | int:
-    return part if isinstance(part, int) else redacted(str(part)[:_MOST_CHARS])
+    return part if isinstance(part, int) else str(part)[:_MOST_CHARS]

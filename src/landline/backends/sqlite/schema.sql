@@ -1,4 +1,4 @@
--- What the migrations up to 0006 leave on SQLite, as text; see schema.py. A test holds the two equal.
+-- What the migrations up to 0005 leave on SQLite, as text; see schema.py. A test holds the two equal.
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,

@@ -210,7 +210,12 @@ class Landline:
         if self._given_authenticator is not None:
             return self._given_authenticator
         return authenticator_of(
-            self.settings, self.store, self.clock, open=bool(self._open), served=self._served
+            self.settings,
+            self.store,
+            self.clock,
+            egress=lambda: self.egress,
+            open=bool(self._open),
+            served=self._served,
         )
 
     @cached_property

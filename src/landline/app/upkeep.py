@@ -135,13 +135,15 @@ async def prepare_database(settings: Settings) -> None:
 
 
 async def decide_open(settings: Settings) -> bool:
-    """Return whether callers need no key: on loopback while none was made, or as `open` says (TRU-6).
+    """Return whether callers need no key: on loopback while nobody can sign in otherwise, or as `open` says (TRU-6).
 
     Raises:
-        SetupError: Bound off loopback, and there is no key, or open mode was asked for.
+        SetupError: Bound off loopback, and nobody could sign in, or open mode was asked for.
     """
     if settings.loopback:
-        return settings.open if settings.open is not None else not await keys(settings)
+        if settings.open is not None:
+            return settings.open
+        return not settings.signs_in and not await keys(settings)
     where = f"host {settings.host} from {settings.sources()['host']}"
     if settings.open:
         raise SetupError(
@@ -150,7 +152,7 @@ async def decide_open(settings: Settings) -> bool:
             how="leave `open` out and make a key: landline keys create --user NAME, or bind --host 127.0.0.1",
             code="open_bind",
         )
-    if not await has_key(settings):
+    if not settings.signs_in and not await has_key(settings):
         data = "" if settings.sources()["data"] == "default" else f" --data {settings.data}"
         raise SetupError(
             f"bound to {settings.host}, everybody who reaches it could use it: no API key exists",

@@ -143,7 +143,7 @@ async def _database(settings: "Settings", *, check_log: bool) -> list[Check]:
     try:
         await prepare_database(settings)
         found = [Check("database", "ok", str(path))]
-        if not settings.loopback and not await has_key(settings):
+        if not settings.loopback and not settings.signs_in and not await has_key(settings):
             found.append(
                 Check("keys", "bad", "bound off loopback without a key", "landline keys create --user NAME")
             )

@@ -32,7 +32,9 @@ async def test_by_default_a_token_names_its_user_and_nothing_else() -> None:
     claims = claims_at(
         clock.now().timestamp(), tenant="x", roles=["admin"], scope="admin delegate", jti="j-1"
     )
-    assert await read(clock, claims) == Caller(tenant="local", user="ada", credential="jwt:j-1")
+    assert await read(clock, claims) == Caller(
+        tenant="local", user="ada", credential=f"jwt:{claims['exp']}:j-1"
+    )
 
 
 async def test_tenant_roles_and_scopes_come_from_the_claims_that_are_named() -> None:

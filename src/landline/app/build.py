@@ -15,9 +15,9 @@ from landline.app import plugins
 from landline.app.auditing import audited_ports
 from landline.app.context import HostContext
 from landline.app.gates import gates_of
-from landline.app.identity import accounts_of, authenticator_of, beside
-from landline.app.limits import limiter_of
+from landline.app.identity import accounts_of, authenticator_of, beside, sign_in_of
 from landline.app.known_secrets import hide_servers
+from landline.app.limits import limiter_of
 from landline.app.loading import Loaded, adopt
 from landline.app.mcp import bringing, unusable
 from landline.app.routing import routing
@@ -28,6 +28,7 @@ from landline.engine.core import Core
 from landline.engine.loop import SystemClock
 from landline.engine.registry import Registered, Registry, broken, describe
 from landline.engine.threads import EngineFiles
+from landline.gates.auth.chain import LateSignIn
 from landline.gates.limits import CountedFiles, Limiter
 from landline.model.agents import LoadError
 from landline.model.errors import LandlineError
@@ -214,6 +215,7 @@ class Landline:
             self.store,
             self.clock,
             egress=lambda: self.egress,
+            sign_in=self.sign_in,
             open=bool(self._open),
             served=self._served,
         )
@@ -230,6 +232,13 @@ class Landline:
     def audit(self) -> AuditLog:
         """The audit log (TRU-18). What your own code does with `runs` and `threads` is not noted by itself."""
         return AuditLog(self.store, self.clock, on=self.settings.audit != "off")
+
+    @cached_property
+    def sign_in(self) -> LateSignIn | None:
+        """Passwords into tokens; None where the settings or your own authenticator want none."""
+        if self._given_authenticator is not None:
+            return None
+        return sign_in_of(self.settings, self.store, self.clock)
 
     @cached_property
     def door(self) -> Door:
@@ -270,6 +279,7 @@ class Landline:
             fanout=core.fanout,
             host=self._host_routes,
             accounts=accounts_of(self.settings, self.store, self.clock),
+            sign_in=self.sign_in,
         )
         ports = audited_ports(ports, self.audit, self.settings)
         return [plugins.face(name)(ports) for name in self.settings.faces]

@@ -5,9 +5,10 @@ from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TYPE_CHECKING
 
 from landline.app.limits import check_key_limits
+from landline.app.secret import token_secret
 from landline.app.settings import ConfigError, Settings
 from landline.gates.auth import KeyAuthenticator, OpenAuthenticator, StoreAccounts
-from landline.gates.auth.chain import KeysAndTokens
+from landline.gates.auth.chain import KeysAndTokens, LateSignIn, Tokens, TokensAndSignIn
 from landline.ports.authenticator import Authenticator, LiveAuthenticator
 from landline.ports.clock import Clock
 from landline.ports.egress import Egress
@@ -16,16 +17,18 @@ from landline.ports.store import Store
 
 if TYPE_CHECKING:
     from landline.gates.auth.jwt import JwtAuthenticator
+    from landline.gates.auth.sign_in import PasswordSignIn
 
-__all__ = ["accounts_of", "authenticator_of", "beside"]
+__all__ = ["accounts_of", "authenticator_of", "beside", "sign_in_of"]
 
 
-def authenticator_of(
+def authenticator_of(  # noqa: PLR0913 - what it is put together of; the later ones are keywords
     settings: Settings,
     store: Store,
     clock: Clock,
     *,
     egress: Callable[[], Egress],
+    sign_in: TokensAndSignIn | None,
     open: bool,  # noqa: A002 - the setting's word
     served: bool,
 ) -> Authenticator:
@@ -39,9 +42,29 @@ def authenticator_of(
         # What was not asked for in so many words ends with the first key.
         until_a_key = settings.open is None and served
         keys = OpenAuthenticator(store, clock, keys=keys, until_a_key=until_a_key)
-    if not settings.jwt_algorithms:
+    foreign = _jwt(settings, clock, egress) if settings.jwt_algorithms else None
+    if foreign is None and sign_in is None:
         return keys
-    return KeysAndTokens(keys, _jwt(settings, clock, egress))
+    return KeysAndTokens(keys, Tokens(sign_in, foreign))
+
+
+def sign_in_of(settings: Settings, store: Store, clock: Clock) -> LateSignIn | None:
+    """Return what passwords are checked with, or None where the owner wants none."""
+    if not settings.sign_in:
+        return None
+
+    def make() -> "PasswordSignIn":
+        from landline.gates.auth.families import Families
+        from landline.gates.auth.own_tokens import Signer
+        from landline.gates.auth.sign_in import PasswordSignIn
+
+        signer = Signer(lambda: token_secret(settings), clock)
+        families = Families(store, clock)
+        return PasswordSignIn(
+            store, families, signer, clock, tenant=settings.sign_in_tenant, roles=settings.roles
+        )
+
+    return LateSignIn(make)
 
 
 def accounts_of(settings: Settings, store: Store, clock: Clock) -> Accounts:
@@ -56,6 +79,7 @@ def beside(authenticator: Authenticator) -> AbstractAsyncContextManager[None]:
 
 
 def _jwt(settings: Settings, clock: Clock, egress: Callable[[], Egress]) -> "JwtAuthenticator":
+    # Only then: what reads signatures takes 9 MB and a tenth of a second.
     from landline.gates.auth.jwks import Jwks
     from landline.gates.auth.jwt import ClaimRules, JwtAuthenticator, OneKey
 
@@ -67,6 +91,7 @@ def _jwt(settings: Settings, clock: Clock, egress: Callable[[], Egress]) -> "Jwt
         tenant=settings.jwt_tenant,
         tenant_claim=settings.jwt_tenant_claim,
         roles_claim=settings.jwt_roles_claim,
+        own_roles=settings.roles,
         scopes_claim=settings.jwt_scopes_claim,
     )
     if settings.jwt_jwks_url is not None:

@@ -59,6 +59,18 @@ class IdentitySettings(BaseSettings):
         None, pattern=_CLAIM, description="Path of the claim with the scopes; default: those of a plain key"
     )
 
+    sign_in: bool = Field(True, description="Whether users with a password may sign in at /api/v1/token")
+    sign_in_tenant: str = Field(
+        "local",
+        min_length=1,
+        max_length=200,
+        description="The tenant of those who sign in without naming one",
+    )
+    token_secret: SecretStr | None = Field(
+        None,
+        description="Secret of at least 32 bytes that this server signs its own tokens with; default: made in the data folder",
+    )
+
     @field_validator("roles")
     @classmethod
     def _known_scopes(cls, roles: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
@@ -73,7 +85,7 @@ class IdentitySettings(BaseSettings):
             ) from None
         return roles
 
-    @field_validator("jwt_secret")
+    @field_validator("jwt_secret", "token_secret")
     @classmethod
     def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
         if secret is not None and len(secret.get_secret_value().encode()) < LEAST_SECRET_BYTES:

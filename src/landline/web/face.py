@@ -12,6 +12,7 @@ from landline.ports.documents import Documents
 from landline.ports.people import Accounts
 from landline.ports.routing import Fanout
 from landline.ports.runs import Agents, Files, Questions, Runs, Threads, Watch
+from landline.ports.sign_in import SignIn
 from landline.web.door import Door
 from landline.web.health import Health
 from landline.web.host_routes import HostRoutes
@@ -25,8 +26,8 @@ ContextSource = Callable[[Request, Caller], Awaitable[Any]]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FacePorts:
     """Everything a face needs. `documents` keeps what only its wire needs, such as ids that clients choose; collections of
-    a face begin with `face.` and its name. Without `health`, `fanout`, `accounts` or `audit` there are no routes for it. `host` is what the host
-    app exports beside its agents.
+    a face begin with `face.` and its name. Without `health`, `fanout`, `accounts`, `audit` or `sign_in` there are no routes
+    for it. `host` is what the host app exports beside its agents.
     """
 
     runs: Runs
@@ -43,3 +44,4 @@ class FacePorts:
     host: HostRoutes | None = None
     accounts: Accounts | None = None
     audit: Audit | None = None
+    sign_in: SignIn | None = None

@@ -16,6 +16,7 @@ from landline.faces.native.questions import QuestionRoutes
 from landline.faces.native.runs import RunRoutes
 from landline.faces.native.socket import NativeSocket
 from landline.faces.native.threads import ThreadRoutes
+from landline.faces.native.token import TokenRoutes
 from landline.faces.native.turn import PREFIX
 from landline.faces.native.users import UserRoutes
 from landline.web.face import FacePorts
@@ -45,6 +46,8 @@ def face(ports: FacePorts, *, pages: bool = True) -> APIRouter:
         add_routes(router, UserRoutes(ports.accounts).routes(), tag="users")
     if ports.audit is not None:
         add_routes(router, AuditRoutes(ports.audit).routes(), tag="admin")
+    if ports.sign_in is not None:
+        add_routes(router, TokenRoutes(ports.sign_in).routes(), tag="sign-in")
     if ports.health is not None:
         add_routes(router, HealthRoutes(ports.health, ports.door).routes(), tag="health")
     if pages:

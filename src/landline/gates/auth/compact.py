@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from typing import Any, Final, NoReturn, cast
 
 __all__ = [
+    "KID",
     "MAX_TOKEN_BYTES",
     "BadToken",
     "Compact",
@@ -25,6 +26,8 @@ __all__ = [
 ]
 
 MAX_TOKEN_BYTES: Final = 8192
+KID: Final = "landline"
+"""The name of the key that this server signs its own tokens with."""
 _MAX_KID_CHARS: Final = 200
 _PART: Final = re.compile(r"[A-Za-z0-9_-]+")
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/jwt", "application/at+jwt"})

@@ -4,18 +4,20 @@ The library verifies signatures; the rules are ours, because it lets pass what m
 empty subject, numbers that are text.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, cast
 
 from jwt import InvalidKeyError, PyJWS
 
 from landline.gates.auth.compact import BadToken, Compact, digest_of, is_plain_type, read_compact, read_object
+from landline.gates.auth.roles import scopes_of_roles, tier_of_roles
 from landline.model.callers import ALL_SCOPES, KNOWN_SCOPES, Caller
 from landline.model.errors import Unauthenticated
 from landline.ports.clock import Clock
 
 __all__ = [
+    "CREDENTIAL",
     "REFUSED",
     "SYMMETRIC",
     "ClaimRules",
@@ -28,6 +30,8 @@ __all__ = [
 
 SYMMETRIC: Final = frozenset({"HS256", "HS384", "HS512"})
 REFUSED: Final = "The credential does not hold."
+CREDENTIAL: Final = "jwt:"
+"""What `Caller.credential` begins with; its end in seconds follows, then its name."""
 LONGEST_S: Final = 366 * 86_400
 """An expiry further ahead is none (TRU-2): a year, and the day that some years have more."""
 CACHED_S: Final = 2.0
@@ -84,8 +88,8 @@ class ClaimRules:
     """What a token must say, and where it says it.
 
     A claim is named by its path, as `realm_access.roles`. Without `tenant_claim` every caller is of `tenant`; with it a
-    token without one does not hold. Without `roles_claim` nobody has a role, without `scopes_claim` a caller has the scopes
-    of a key that names none; with it those that the token names and Landline knows. The role `admin` brings the scope.
+    token without one does not hold. With `scopes_claim` a caller has the scopes that the token names and Landline knows,
+    else those of a key that names none and those of its roles (`own_roles` are the owner's).
     """
 
     algorithms: frozenset[str]
@@ -95,6 +99,7 @@ class ClaimRules:
     tenant: str = "local"
     tenant_claim: str | None = None
     roles_claim: str | None = None
+    own_roles: Mapping[str, Sequence[str]] = field(default_factory=dict[str, Sequence[str]])
     scopes_claim: str | None = None
 
 
@@ -136,6 +141,11 @@ class JwtAuthenticator:
         self._known[digest] = known
         return known.caller
 
+    async def holds(self, caller: Caller) -> bool:
+        """Tell whether the token that made `caller` has not ended: what it opened is closed then (TRU-1)."""
+        expires = (caller.credential or "").removeprefix(CREDENTIAL).partition(":")[0]
+        return self._clock.now().timestamp() < int(expires or 0) + self._rules.leeway_s
+
     async def _read(self, token: str, digest: bytes) -> _Known:
         compact = read_compact(token)
         if compact.algorithm not in self._rules.algorithms:
@@ -149,7 +159,7 @@ class JwtAuthenticator:
             raise BadToken("another issuer")
         _check_audience(claims, rules.audience)
         until = self._clock.steady() + CACHED_S
-        return _Known(until, expires + rules.leeway_s, _caller(claims, rules, digest))
+        return _Known(until, expires + rules.leeway_s, _caller(claims, rules, digest, expires))
 
 
 def verify(compact: Compact, key: Any) -> dict[str, Any]:
@@ -199,13 +209,12 @@ def _check_audience(claims: dict[str, Any], wanted: frozenset[str]) -> None:
         raise BadToken("for somebody else")
 
 
-def _caller(claims: dict[str, Any], rules: ClaimRules, digest: bytes) -> Caller:
+def _caller(claims: dict[str, Any], rules: ClaimRules, digest: bytes, expires: float) -> Caller:
     roles = frozenset(_names(claims, rules.roles_claim))
-    scopes = ALL_SCOPES
     if rules.scopes_claim is not None:
         scopes = KNOWN_SCOPES.intersection(_names(claims, rules.scopes_claim))
-    if "admin" in roles:
-        scopes |= {"admin"}
+    else:
+        scopes = ALL_SCOPES | scopes_of_roles(roles, rules.own_roles)
     tenant = rules.tenant
     if rules.tenant_claim is not None:
         tenant = _name(_at(claims, rules.tenant_claim))
@@ -216,8 +225,8 @@ def _caller(claims: dict[str, Any], rules: ClaimRules, digest: bytes) -> Caller:
         user=_name(claims.get("sub")),
         scopes=scopes,
         roles=roles,
-        tier="free" if roles.isdisjoint({"premium", "admin"}) else "premium",
-        credential=f"jwt:{jti if named else digest.hex()[:32]}",
+        tier=tier_of_roles(roles),
+        credential=f"{CREDENTIAL}{int(expires)}:{jti if named else digest.hex()[:32]}",
     )
 
 

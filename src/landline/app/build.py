@@ -15,7 +15,7 @@ from landline.app import plugins
 from landline.app.auditing import audited_ports
 from landline.app.context import HostContext
 from landline.app.gates import gates_of
-from landline.app.identity import accounts_of, authenticator_of, beside, sign_in_of
+from landline.app.identity import accounts_of, authenticator_of, beside, sign_in_of, stream_tokens_of
 from landline.app.known_secrets import hide_servers
 from landline.app.limits import limiter_of
 from landline.app.loading import Loaded, adopt
@@ -261,6 +261,7 @@ class Landline:
             origins=Origins(settings.cors_origins, credentials=settings.cors_credentials),
             tls=settings.over_tls,
             audit=self.audit if settings.audit != "off" else None,
+            stream_tokens=stream_tokens_of(settings, self.authenticator, self.clock),
         )
 
     def _faces(self) -> list[APIRouter]:

@@ -8,18 +8,20 @@ from landline.app.limits import check_key_limits
 from landline.app.secret import token_secret
 from landline.app.settings import ConfigError, Settings
 from landline.gates.auth import KeyAuthenticator, OpenAuthenticator, StoreAccounts
-from landline.gates.auth.chain import KeysAndTokens, LateSignIn, Tokens, TokensAndSignIn
+from landline.gates.auth.chain import KeysAndTokens, LateSignIn, LateStreamTokens, Tokens, TokensAndSignIn
 from landline.ports.authenticator import Authenticator, LiveAuthenticator
 from landline.ports.clock import Clock
 from landline.ports.egress import Egress
 from landline.ports.people import Accounts
 from landline.ports.store import Store
+from landline.ports.stream_tokens import StreamTokens
 
 if TYPE_CHECKING:
     from landline.gates.auth.jwt import JwtAuthenticator
     from landline.gates.auth.sign_in import PasswordSignIn
+    from landline.gates.auth.stream_tokens import Holds
 
-__all__ = ["accounts_of", "authenticator_of", "beside", "sign_in_of"]
+__all__ = ["accounts_of", "authenticator_of", "beside", "sign_in_of", "stream_tokens_of"]
 
 
 def authenticator_of(  # noqa: PLR0913 - what it is put together of; the later ones are keywords
@@ -65,6 +67,19 @@ def sign_in_of(settings: Settings, store: Store, clock: Clock) -> LateSignIn | N
         )
 
     return LateSignIn(make)
+
+
+def stream_tokens_of(settings: Settings, authenticator: Authenticator, clock: Clock) -> LateStreamTokens:
+    """Return what signs tokens for those who cannot send a header."""
+
+    def make() -> StreamTokens:
+        from landline.gates.auth.own_tokens import Signer
+        from landline.gates.auth.stream_tokens import SignedStreamTokens
+
+        holds: Holds | None = getattr(authenticator, "holds", None)
+        return SignedStreamTokens(signer=Signer(lambda: token_secret(settings), clock), holds=holds)
+
+    return LateStreamTokens(make)
 
 
 def accounts_of(settings: Settings, store: Store, clock: Clock) -> Accounts:

@@ -21,6 +21,7 @@ from landline.web.face import FacePorts
 from landline.web.limits import arrived
 from landline.web.origins import check_page
 from landline.web.problems import request_id
+from landline.web.stream_tokens import PARAMETER, stream_caller
 
 __all__ = ["CallerOf", "Needed", "admit", "check_scopes", "credential_of", "with_context", "with_contexts"]
 
@@ -28,14 +29,18 @@ Needed = str | tuple[str, ...]
 """A scope that is needed, or several of which one is enough."""
 
 _KEY_NAMES: Final = frozenset(
-    {"api_key", "apikey", "api-key", "x-api-key", "access_token", "token", "authorization", "key"}
+    {"api_key", "apikey", "api-key", "x-api-key", "access_token", "token", "authorization", "key", PARAMETER}
 )
 _FORWARDED: Final = (b"forwarded", b"x-forwarded-", b"x-real-ip")
 _MAX_CREDENTIAL: Final = 8192
 
 
-async def admit(connection: HTTPConnection, door: Door, scopes: Sequence[Needed]) -> Caller:
+async def admit(
+    connection: HTTPConnection, door: Door, scopes: Sequence[Needed], *, streams: bool = False
+) -> Caller:
     """Return the caller of this request or socket, who holds every one of `scopes`.
+
+    With `streams` a stream token in the URL does as well (TRU-7); anywhere else it is refused.
 
     Raises:
         Unauthenticated: No credential where one is needed, or one that does not hold.
@@ -48,14 +53,14 @@ async def admit(connection: HTTPConnection, door: Door, scopes: Sequence[Needed]
     ORIGIN.set(Origin(request_id(connection.scope), connection.client.host if connection.client else None))
     tally = await arrived(connection, door) if door.limits is not None else None
     try:
+        caller = await stream_caller(connection, door) if streams else None
         if authenticator.open:
             _refuse_forwarded(connection)
             if "origin" in connection.headers or "sec-fetch-site" in connection.headers:
                 check_page(connection, door)
-            credential = _any_credential(connection)
-        else:
-            credential = credential_of(connection)
-        caller = await authenticator.authenticate(credential)
+        if caller is None:
+            credential = _any_credential(connection) if authenticator.open else credential_of(connection)
+            caller = await authenticator.authenticate(credential)
         if named := _named_users(connection):
             caller = await _acting(authenticator, caller, named)
         if door.limits is not None and tally is not None:

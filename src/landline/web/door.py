@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from landline.ports.audit import Audit
 from landline.ports.authenticator import Authenticator
 from landline.ports.limits import RequestLimits
+from landline.ports.stream_tokens import StreamTokens
 from landline.web.client import Proxies
 from landline.web.cors import Origins
 from landline.web.drain import Drain
@@ -32,6 +33,7 @@ class Door:
     authenticator: Authenticator
     drain: Drain = field(default_factory=Drain)
     leases: Leases = field(default_factory=Leases)
+    stream_tokens: StreamTokens | None = None
     hosts: Hosts = field(default_factory=lambda: Hosts(LOOPBACK_HOSTS))
     heartbeat_s: float = 15.0
     send_timeout_s: float = 30.0

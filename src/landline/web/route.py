@@ -36,6 +36,7 @@ __all__ = [
     "requires",
     "scopes_of",
     "streams",
+    "takes_stream_tokens",
     "takes_uploads",
     "uncounted",
 ]
@@ -84,6 +85,12 @@ def streams(endpoint: _Endpoint) -> _Endpoint:
 def uncounted(endpoint: _Endpoint) -> _Endpoint:
     """Declare that a public route is under no limit: whoever looks whether the server is well is always told."""
     endpoint.__landline_uncounted__ = True  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
+    return endpoint
+
+
+def takes_stream_tokens(endpoint: _Endpoint) -> _Endpoint:
+    """Declare that a stream token in the URL opens this route; it then keeps to the token's thread (`check_thread`)."""
+    endpoint.__landline_stream_tokens__ = True  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
     return endpoint
 
 
@@ -150,6 +157,7 @@ class LandlineRoute(APIRoute):
         handle = cast("Callable[[Request], Awaitable[Response]]", super().get_route_handler())
         door, scopes, tell = self.door, self.scopes, type(self).tell
         reads_json = self.body_field is not None
+        streamed = hasattr(self.endpoint, "__landline_stream_tokens__")
         prefixes: tuple[str, ...] | None = getattr(self.endpoint, "__landline_lists__", None)
         filters = frozenset(parameter.alias for parameter in self.dependant.query_params)
         limit = (
@@ -165,7 +173,7 @@ class LandlineRoute(APIRoute):
             try:
                 _check_line(strict, door)
                 if scopes:
-                    await admit(strict, door, scopes)
+                    await admit(strict, door, scopes, streams=streamed)
                 elif counted:
                     await arrived(strict, door)
                 if holds:

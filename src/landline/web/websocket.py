@@ -106,11 +106,16 @@ class Socket:
 
 
 def socket_endpoint(
-    door: Door, scopes: Sequence[Needed], serve: Callable[[Socket], Awaitable[None]]
+    door: Door,
+    scopes: Sequence[Needed],
+    serve: Callable[[Socket], Awaitable[None]],
+    *,
+    streams: bool = False,
 ) -> Callable[[WebSocket], Awaitable[None]]:
     """Return the endpoint that admits, accepts and serves a socket, and closes it with a reason.
 
     A refused one gets an HTTP answer where the server can give one, a close code (4401, 4403, 1008) where not.
+    With `streams` a stream token in the URL opens it, and `serve` keeps to its thread (`only_thread`).
     `serve` runs until it returns or the client leaves; it is cancelled when the server drains, and when the caller's
     credential stops holding (4401, `revoked`).
     """
@@ -118,7 +123,7 @@ def socket_endpoint(
     async def endpoint(websocket: WebSocket) -> None:
         try:
             _check_origin(websocket, door)
-            caller = await admit(websocket, door, scopes)
+            caller = await admit(websocket, door, scopes, streams=streams)
             await hold_stream(websocket, door)
         except Exception as error:  # noqa: BLE001 - every refusal is told the same way
             await _deny(websocket, respond(error, websocket))

@@ -15,6 +15,7 @@ from landline.faces.native.pages import PageRoutes
 from landline.faces.native.questions import QuestionRoutes
 from landline.faces.native.runs import RunRoutes
 from landline.faces.native.socket import NativeSocket
+from landline.faces.native.stream_tokens import StreamTokenRoutes
 from landline.faces.native.threads import ThreadRoutes
 from landline.faces.native.token import TokenRoutes
 from landline.faces.native.turn import PREFIX
@@ -46,6 +47,8 @@ def face(ports: FacePorts, *, pages: bool = True) -> APIRouter:
         add_routes(router, UserRoutes(ports.accounts).routes(), tag="users")
     if ports.audit is not None:
         add_routes(router, AuditRoutes(ports.audit).routes(), tag="admin")
+    if ports.door.stream_tokens is not None:
+        add_routes(router, StreamTokenRoutes(ports, ports.door.stream_tokens).routes(), tag="sign-in")
     if ports.sign_in is not None:
         add_routes(router, TokenRoutes(ports.sign_in).routes(), tag="sign-in")
     if ports.health is not None:
@@ -64,6 +67,6 @@ def _socket(ports: FacePorts) -> Callable[[WebSocket], Awaitable[None]]:
         async def serve(socket: Socket) -> None:
             await NativeSocket(socket, ports, websocket.scope).serve()
 
-        await socket_endpoint(ports.door, ("runs:read",), serve)(websocket)
+        await socket_endpoint(ports.door, ("runs:read",), serve, streams=True)(websocket)
 
     return endpoint

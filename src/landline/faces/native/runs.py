@@ -20,7 +20,8 @@ from landline.web.caller import CallerOf, with_context
 from landline.web.face import FacePorts
 from landline.web.limits import hold_stream
 from landline.web.paging import DEFAULT_LIMIT, CursorParam, LimitParam
-from landline.web.route import Entry, lists, requires
+from landline.web.route import Entry, lists, requires, takes_stream_tokens
+from landline.web.stream_tokens import check_thread, only_thread
 
 __all__ = ["RunRoutes"]
 
@@ -102,6 +103,7 @@ class RunRoutes:
         """Return a run with its open questions."""
         return encode.json_response(await self._runs.get(caller, run_id))
 
+    @takes_stream_tokens
     @requires("runs:read")
     async def events(
         self,
@@ -117,9 +119,11 @@ class RunRoutes:
         204 means that the run has ended and nothing comes after the cursor, so that an EventSource stops asking.
         """
         seen = decode.cursor(last_event_id, after)
-        if _wants_json(request):
+        by_token = only_thread(request.scope) is not None
+        if _wants_json(request) and not by_token:
             return await self._page(caller, run_id, seen, limit)
         run = await self._runs.get(caller, run_id)
+        check_thread(request.scope, run.thread_id)
         if seen and not await self._anything_after(caller, run_id, seen, ended=run.status in TERMINAL):
             return Response(status_code=204)
         return follow_stream(self._ports, caller, run_id, after=seen)

@@ -19,6 +19,7 @@ from landline.web import strict_json
 from landline.web.caller import check_scopes, with_context
 from landline.web.face import FacePorts
 from landline.web.faults import faults_of
+from landline.web.stream_tokens import check_thread, only_thread
 from landline.web.websocket import Socket, request_of
 
 __all__ = ["NativeSocket"]
@@ -153,7 +154,19 @@ class NativeSocket:
         else:
             await self._socket.send(encode({"type": "ack", "ref": op.ref, "op": op.op, **done}))
 
+    async def _check_thread(self, op: _Any) -> None:
+        """A socket that a stream token opened is for one thread; what is of another is not there for it."""
+        if only_thread(self._scope) is None or isinstance(op, Ping | Unsubscribe):
+            return
+        if isinstance(op, Subscribe | Start) and op.thread_id is not None:
+            check_thread(self._scope, op.thread_id)
+        elif isinstance(op, Start) or op.run_id is None:
+            check_thread(self._scope, None)
+        if not isinstance(op, Start) and op.run_id is not None:
+            check_thread(self._scope, (await self._ports.runs.get(self._caller, op.run_id)).thread_id)
+
     async def _do(self, op: _Any, tasks: asyncio.TaskGroup) -> dict[str, Any]:
+        await self._check_thread(op)
         match op:
             case Subscribe():
                 return await self._subscribe(op, tasks)

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 from landline.gates.auth.compact import KID, BadToken, looks_like_token, read_compact
 from landline.gates.auth.keys import PREFIX
@@ -11,8 +11,20 @@ from landline.model.callers import Caller
 from landline.model.errors import Unauthenticated
 from landline.ports.authenticator import LiveAuthenticator
 from landline.ports.sign_in import SignedIn, SignIn
+from landline.ports.stream_tokens import StreamTokens
 
-__all__ = ["KeysAndTokens", "LateSignIn", "LiveTokens", "TokenAuthenticator", "Tokens", "TokensAndSignIn"]
+__all__ = [
+    "KeysAndTokens",
+    "LateSignIn",
+    "LateStreamTokens",
+    "LiveTokens",
+    "TokenAuthenticator",
+    "Tokens",
+    "TokensAndSignIn",
+]
+
+
+_Made = TypeVar("_Made")
 
 
 class TokenAuthenticator(Protocol):
@@ -35,19 +47,35 @@ class TokensAndSignIn(SignIn, LiveTokens, Protocol):
     """Who gives tokens out knows them."""
 
 
-class LateSignIn:
-    """A sign-in that is made when the first is wanted: what reads signatures takes 9 MB and a tenth of a second."""
+class _Late(Generic[_Made]):
+    """Something that is made when it is first wanted: what reads signatures takes 9 MB and a tenth of a second."""
 
-    def __init__(self, make: Callable[[], TokensAndSignIn]) -> None:
+    def __init__(self, make: Callable[[], _Made]) -> None:
         self._make = make
         self._making = asyncio.Lock()
-        self._made: TokensAndSignIn | None = None
+        self._made: _Made | None = None
 
-    async def _there(self) -> TokensAndSignIn:
+    async def _there(self) -> _Made:
         async with self._making:
             if self._made is None:
                 self._made = await asyncio.to_thread(self._make)
             return self._made
+
+
+class LateStreamTokens(_Late[StreamTokens]):
+    """Stream tokens, made late."""
+
+    async def sign(self, caller: Caller, thread_id: str) -> str:
+        """Return a token; see the port."""
+        return await (await self._there()).sign(caller, thread_id)
+
+    async def open(self, token: str) -> tuple[Caller, str]:
+        """Return whose token it is, and of which thread; see the port."""
+        return await (await self._there()).open(token)
+
+
+class LateSignIn(_Late[TokensAndSignIn]):
+    """A sign-in, made late."""
 
     async def sign_in(
         self, name: str, password: str, *, tenant: str | None = None, address: str | None = None

@@ -17,6 +17,7 @@ _WHEN: Final = {
     415: "The body is not JSON.",
     421: "The Host header names another server.",
     422: "The request does not fit, or the agent cannot do it.",
+    429: "Too many sign-ins failed.",
     502: "The agent failed.",
     503: "Not now: the server is stopping, or what the agent calls is not available.",
     504: "What the agent calls did not answer in time.",

@@ -25,7 +25,7 @@ __all__ = [
     "waiting",
 ]
 
-_TITLE_IS_DETAIL: Final = frozenset({"session_not_found", "thread_not_found"})
+_TITLE_IS_DETAIL: Final = frozenset({"session_not_found", "thread_not_found", "insufficient_permissions"})
 """Texts that the tutorials' clients compare: told in both fields."""
 
 _STATUS_OF_ENDING: Final = {

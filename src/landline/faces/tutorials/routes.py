@@ -7,6 +7,7 @@ from starlette.websockets import WebSocket
 
 from landline.faces.tutorials.bank import BankRoutes
 from landline.faces.tutorials.errors import tell
+from landline.faces.tutorials.identity import IdentityRoutes, KeyRoute, TokenRoute
 from landline.faces.tutorials.lesson import HealthRoute, LessonRoutes
 from landline.faces.tutorials.patterns import MultiAgentRoute, PatternRoutes
 from landline.faces.tutorials.socket import SCOPES, ClientSocket
@@ -36,11 +37,16 @@ def face(ports: FacePorts) -> APIRouter:
 
 
 def more(ports: FacePorts) -> APIRouter:
-    """Return the patterns' further routes, and their socket."""
+    """Return the patterns' further routes, their sign-in, and their socket."""
     router = APIRouter(route_class=LandlineRoute.bound(ports.door, tell=tell))
     add_routes(router, PatternRoutes(ports).routes(), tag="tutorials")
     if ports.fanout is not None:
         add_routes(router, MultiAgentRoute(ports, ports.fanout).routes(), tag="tutorials")
+    add_routes(router, IdentityRoutes(ports).routes(), tag="tutorials")
+    if ports.accounts is not None:
+        add_routes(router, KeyRoute(ports, ports.accounts).routes(), tag="tutorials")
+    if ports.sign_in is not None:
+        add_routes(router, TokenRoute(ports.sign_in).routes(), tag="tutorials")
     router.add_websocket_route("/ws/{client_id}", _socket(ports), name="client_socket")
     assert_declared(router)
     return router

@@ -15,7 +15,14 @@ from landline.app import plugins
 from landline.app.auditing import audited_ports
 from landline.app.context import HostContext
 from landline.app.gates import gates_of
-from landline.app.identity import accounts_of, authenticator_of, beside, sign_in_of, stream_tokens_of
+from landline.app.identity import (
+    accounts_of,
+    authenticator_of,
+    beside,
+    pages_of,
+    sign_in_of,
+    stream_tokens_of,
+)
 from landline.app.known_secrets import hide_servers
 from landline.app.limits import limiter_of
 from landline.app.loading import Loaded, adopt
@@ -36,6 +43,7 @@ from landline.model.version import VERSION
 from landline.ports.adapter import Adapter, AgentSpec
 from landline.ports.authenticator import Authenticator
 from landline.ports.egress import Egress
+from landline.ports.page_sign_in import PageSignIn
 from landline.ports.runs import Agents, Files, Questions, Runs, Threads
 from landline.ports.store import Store
 from landline.telemetry.audit import AuditLog
@@ -216,6 +224,7 @@ class Landline:
             self.clock,
             egress=lambda: self.egress,
             sign_in=self.sign_in,
+            pages=self.pages,
             open=bool(self._open),
             served=self._served,
         )
@@ -236,9 +245,14 @@ class Landline:
     @cached_property
     def sign_in(self) -> LateSignIn | None:
         """Passwords into tokens; None where the settings or your own authenticator want none."""
-        if self._given_authenticator is not None:
-            return None
-        return sign_in_of(self.settings, self.store, self.clock)
+        own = self._given_authenticator is not None
+        return None if own else sign_in_of(self.settings, self.store, self.clock)
+
+    @cached_property
+    def pages(self) -> PageSignIn | None:
+        """Signing pages in through a provider; None without one."""
+        own = self._given_authenticator is not None
+        return None if own else pages_of(self.settings, self.store, self.clock, lambda: self.egress)
 
     @cached_property
     def door(self) -> Door:
@@ -261,6 +275,7 @@ class Landline:
             origins=Origins(settings.cors_origins, credentials=settings.cors_credentials),
             tls=settings.over_tls,
             audit=self.audit if settings.audit != "off" else None,
+            pages=self.pages,
             stream_tokens=stream_tokens_of(settings, self.authenticator, self.clock),
         )
 

@@ -8,20 +8,28 @@ from landline.app.limits import check_key_limits
 from landline.app.secret import token_secret
 from landline.app.settings import ConfigError, Settings
 from landline.gates.auth import KeyAuthenticator, OpenAuthenticator, StoreAccounts
-from landline.gates.auth.chain import KeysAndTokens, LateSignIn, LateStreamTokens, Tokens, TokensAndSignIn
+from landline.gates.auth.chain import (
+    KeysAndTokens,
+    LatePages,
+    LateSignIn,
+    LateStreamTokens,
+    Tokens,
+    TokensAndSignIn,
+)
 from landline.ports.authenticator import Authenticator, LiveAuthenticator
 from landline.ports.clock import Clock
 from landline.ports.egress import Egress
+from landline.ports.page_sign_in import PageSignIn
 from landline.ports.people import Accounts
 from landline.ports.store import Store
 from landline.ports.stream_tokens import StreamTokens
 
 if TYPE_CHECKING:
-    from landline.gates.auth.jwt import JwtAuthenticator
+    from landline.gates.auth.jwt import ClaimRules, JwtAuthenticator
     from landline.gates.auth.sign_in import PasswordSignIn
     from landline.gates.auth.stream_tokens import Holds
 
-__all__ = ["accounts_of", "authenticator_of", "beside", "sign_in_of", "stream_tokens_of"]
+__all__ = ["accounts_of", "authenticator_of", "beside", "pages_of", "sign_in_of", "stream_tokens_of"]
 
 
 def authenticator_of(  # noqa: PLR0913 - what it is put together of; the later ones are keywords
@@ -31,6 +39,7 @@ def authenticator_of(  # noqa: PLR0913 - what it is put together of; the later o
     *,
     egress: Callable[[], Egress],
     sign_in: TokensAndSignIn | None,
+    pages: PageSignIn | None,
     open: bool,  # noqa: A002 - the setting's word
     served: bool,
 ) -> Authenticator:
@@ -45,9 +54,29 @@ def authenticator_of(  # noqa: PLR0913 - what it is put together of; the later o
         until_a_key = settings.open is None and served
         keys = OpenAuthenticator(store, clock, keys=keys, until_a_key=until_a_key)
     foreign = _jwt(settings, clock, egress) if settings.jwt_algorithms else None
-    if foreign is None and sign_in is None:
+    if foreign is None and sign_in is None and pages is None:
         return keys
-    return KeysAndTokens(keys, Tokens(sign_in, foreign))
+    return KeysAndTokens(keys, Tokens(sign_in, foreign), pages=pages)
+
+
+def pages_of(
+    settings: Settings, store: Store, clock: Clock, egress: Callable[[], Egress]
+) -> LatePages | None:
+    """Return what signs pages in through the owner's provider, or None where there is none."""
+    issuer, client_id, secret = settings.oidc_issuer, settings.oidc_client_id, settings.oidc_client_secret
+    if issuer is None or client_id is None or secret is None:
+        return None
+
+    def make() -> PageSignIn:
+        from landline.gates.auth.oidc import OidcSignIn, Provider
+        from landline.gates.auth.own_tokens import Signer
+
+        provider = Provider(issuer=issuer, client_id=client_id, client_secret=secret.get_secret_value())
+        signer = Signer(lambda: token_secret(settings), clock)
+        rules = _rules(settings, frozenset({"RS256", "PS256", "ES256", "EdDSA"}))
+        return OidcSignIn(provider, rules, signer, store, egress(), clock)
+
+    return LatePages(make)
 
 
 def sign_in_of(settings: Settings, store: Store, clock: Clock) -> LateSignIn | None:
@@ -96,19 +125,9 @@ def beside(authenticator: Authenticator) -> AbstractAsyncContextManager[None]:
 def _jwt(settings: Settings, clock: Clock, egress: Callable[[], Egress]) -> "JwtAuthenticator":
     # Only then: what reads signatures takes 9 MB and a tenth of a second.
     from landline.gates.auth.jwks import Jwks
-    from landline.gates.auth.jwt import ClaimRules, JwtAuthenticator, OneKey
+    from landline.gates.auth.jwt import JwtAuthenticator, OneKey
 
-    rules = ClaimRules(
-        algorithms=frozenset(settings.jwt_algorithms),
-        issuer=settings.jwt_issuer,
-        audience=frozenset(settings.jwt_audience),
-        leeway_s=settings.jwt_leeway_s,
-        tenant=settings.jwt_tenant,
-        tenant_claim=settings.jwt_tenant_claim,
-        roles_claim=settings.jwt_roles_claim,
-        own_roles=settings.roles,
-        scopes_claim=settings.jwt_scopes_claim,
-    )
+    rules = _rules(settings, frozenset(settings.jwt_algorithms))
     if settings.jwt_jwks_url is not None:
         return JwtAuthenticator(rules, Jwks(settings.jwt_jwks_url, egress(), clock), clock)
     name = "jwt_secret" if settings.jwt_secret is not None else "jwt_public_key"
@@ -122,3 +141,19 @@ def _jwt(settings: Settings, clock: Clock, egress: Callable[[], Egress]) -> "Jwt
             how="give the key that the issuer names, and its algorithms as jwt_algorithms",
             code="config_invalid_value",
         ) from None
+
+
+def _rules(settings: Settings, algorithms: frozenset[str]) -> "ClaimRules":
+    from landline.gates.auth.jwt import ClaimRules
+
+    return ClaimRules(
+        algorithms=algorithms,
+        issuer=settings.jwt_issuer,
+        audience=frozenset(settings.jwt_audience),
+        leeway_s=settings.jwt_leeway_s,
+        tenant=settings.jwt_tenant,
+        tenant_claim=settings.jwt_tenant_claim,
+        roles_claim=settings.jwt_roles_claim,
+        own_roles=settings.roles,
+        scopes_claim=settings.jwt_scopes_claim,
+    )

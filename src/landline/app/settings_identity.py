@@ -85,6 +85,26 @@ class IdentitySettings(BaseSettings):
             ) from None
         return roles
 
+    oidc_issuer: str | None = Field(
+        None, description="OpenID provider through which people sign in to the pages, as it names itself"
+    )
+    oidc_client_id: str | None = Field(
+        None, min_length=1, max_length=200, description="What the provider knows this server as"
+    )
+    oidc_client_secret: SecretStr | None = Field(
+        None, validate_default=True, description="The secret that the provider gave this server"
+    )
+
+    @field_validator("oidc_client_secret")
+    @classmethod
+    def _all_of_oidc(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        given = (info.data.get("oidc_issuer"), info.data.get("oidc_client_id"), secret)
+        if any(given) and not all(given):
+            raise _wrong(
+                "a part is missing", "give oidc_issuer, oidc_client_id and oidc_client_secret, or none"
+            )
+        return secret
+
     @field_validator("jwt_secret", "token_secret")
     @classmethod
     def _long_enough(cls, secret: SecretStr | None) -> SecretStr | None:
@@ -105,7 +125,7 @@ class IdentitySettings(BaseSettings):
             )
         return key
 
-    @field_validator("jwt_jwks_url")
+    @field_validator("jwt_jwks_url", "oidc_issuer")
     @classmethod
     def _safe_to_ask(cls, url: str | None) -> str | None:
         if url is not None and not _may_be_asked(url):
@@ -144,7 +164,7 @@ class IdentitySettings(BaseSettings):
     @property
     def signs_in(self) -> bool:
         """Whether callers can sign in without an API key of ours (TRU-6)."""
-        return bool(self.jwt_algorithms)
+        return bool(self.jwt_algorithms) or self.oidc_client_secret is not None
 
 
 def _wrong(said: str, how: str) -> PydanticCustomError:

@@ -30,7 +30,17 @@ TOML = "landline.toml"
 PYPROJECT = "pyproject.toml"
 SECRET_FILE = "_FILE"  # noqa: S105 - the ending of a variable's name
 
-SECRETS = frozenset({"api_key", "database_url", "redis_url", "jwt_secret", "jwt_public_key", "token_secret"})
+SECRETS = frozenset(
+    {
+        "api_key",
+        "database_url",
+        "redis_url",
+        "jwt_secret",
+        "jwt_public_key",
+        "token_secret",
+        "oidc_client_secret",
+    }
+)
 """Settings whose value is never shown."""
 
 OTHER_VARIABLES = ("LANDLINE_DEMO_MODEL",)

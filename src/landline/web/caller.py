@@ -20,6 +20,7 @@ from landline.web.door import Door
 from landline.web.face import FacePorts
 from landline.web.limits import arrived
 from landline.web.origins import check_page
+from landline.web.page_sign_in import page_caller
 from landline.web.problems import request_id
 from landline.web.stream_tokens import PARAMETER, stream_caller
 
@@ -60,7 +61,9 @@ async def admit(
                 check_page(connection, door)
         if caller is None:
             credential = _any_credential(connection) if authenticator.open else credential_of(connection)
-            caller = await authenticator.authenticate(credential)
+            if credential is None and door.pages is not None:
+                caller = await page_caller(connection, door)
+            caller = caller or await authenticator.authenticate(credential)
         if named := _named_users(connection):
             caller = await _acting(authenticator, caller, named)
         if door.limits is not None and tally is not None:

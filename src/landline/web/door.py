@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from landline.ports.audit import Audit
 from landline.ports.authenticator import Authenticator
 from landline.ports.limits import RequestLimits
+from landline.ports.page_sign_in import PageSignIn
 from landline.ports.stream_tokens import StreamTokens
 from landline.web.client import Proxies
 from landline.web.cors import Origins
@@ -34,6 +35,7 @@ class Door:
     drain: Drain = field(default_factory=Drain)
     leases: Leases = field(default_factory=Leases)
     stream_tokens: StreamTokens | None = None
+    pages: PageSignIn | None = None
     hosts: Hosts = field(default_factory=lambda: Hosts(LOOPBACK_HOSTS))
     heartbeat_s: float = 15.0
     send_timeout_s: float = 30.0

@@ -11,6 +11,7 @@ from landline.faces.native.fanout import FanoutRoutes
 from landline.faces.native.files import FileRoutes
 from landline.faces.native.health import HealthRoutes
 from landline.faces.native.keys import KeyRoutes
+from landline.faces.native.login import LoginRoutes
 from landline.faces.native.pages import PageRoutes
 from landline.faces.native.questions import QuestionRoutes
 from landline.faces.native.runs import RunRoutes
@@ -53,6 +54,8 @@ def face(ports: FacePorts, *, pages: bool = True) -> APIRouter:
         add_routes(router, TokenRoutes(ports.sign_in).routes(), tag="sign-in")
     if ports.health is not None:
         add_routes(router, HealthRoutes(ports.health, ports.door).routes(), tag="health")
+    if ports.door.pages is not None:
+        add_routes(router, LoginRoutes(ports.door, ports.door.pages).routes(), tag="sign-in")
     if pages:
         add_routes(router, PageRoutes().routes(), tag="pages")
 

@@ -10,11 +10,13 @@ from landline.gates.auth.keys import PREFIX
 from landline.model.callers import Caller
 from landline.model.errors import Unauthenticated
 from landline.ports.authenticator import LiveAuthenticator
+from landline.ports.page_sign_in import Begun, PageSignIn
 from landline.ports.sign_in import SignedIn, SignIn
 from landline.ports.stream_tokens import StreamTokens
 
 __all__ = [
     "KeysAndTokens",
+    "LatePages",
     "LateSignIn",
     "LateStreamTokens",
     "LiveTokens",
@@ -74,6 +76,30 @@ class LateStreamTokens(_Late[StreamTokens]):
         return await (await self._there()).open(token)
 
 
+class LatePages(_Late[PageSignIn]):
+    """Sign-ins of pages, made late."""
+
+    async def begin(self, callback: str) -> Begun:
+        """Begin a sign-in; see the port."""
+        return await (await self._there()).begin(callback)
+
+    async def finish(self, kept: str, *, state: str, code: str) -> str:
+        """Finish it; see the port."""
+        return await (await self._there()).finish(kept, state=state, code=code)
+
+    async def caller(self, cookie: str) -> Caller:
+        """Return who a cookie signs in; see the port."""
+        return await (await self._there()).caller(cookie)
+
+    async def end(self, cookie: str) -> None:
+        """Sign out; see the port."""
+        await (await self._there()).end(cookie)
+
+    async def holds(self, caller: Caller) -> bool:
+        """Tell whether the cookie that made `caller` still signs in."""
+        return await (await self._there()).holds(caller)
+
+
 class LateSignIn(_Late[TokensAndSignIn]):
     """A sign-in, made late."""
 
@@ -129,8 +155,11 @@ class KeysAndTokens:
     A token is honoured or refused also where everybody else is the local user: it names somebody.
     """
 
-    def __init__(self, keys: LiveAuthenticator, tokens: LiveTokens) -> None:
-        self._keys, self._tokens = keys, tokens
+    def __init__(
+        self, keys: LiveAuthenticator, tokens: LiveTokens, *, pages: PageSignIn | None = None
+    ) -> None:
+        """Cookies of `pages` are not taken here; whether they still hold is told all the same."""
+        self._keys, self._tokens, self._pages = keys, tokens, pages
 
     @property
     def open(self) -> bool:
@@ -145,6 +174,8 @@ class KeysAndTokens:
 
     async def holds(self, caller: Caller) -> bool:
         """Tell whether the credential that made `caller` is still good."""
+        if self._pages is not None and (caller.credential or "").startswith("page:"):
+            return await self._pages.holds(caller)
         of_token = (caller.credential or "").startswith(("jwt:", "sign-in:"))
         return await (self._tokens.holds(caller) if of_token else self._keys.holds(caller))
 

@@ -5,6 +5,7 @@ bounded, so that tokens with made-up names cannot make this server call another.
 """
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
@@ -34,14 +35,18 @@ _CURVE: Final = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
 
 
 class Jwks:
-    """The keys at `url`, which the owner named: it may be private.
+    """The keys at `url`, which may be private where the owner named it.
 
     Requests wait for a reading only when nothing is there to go by; one reading serves all who wait.
     """
 
-    def __init__(self, url: str, egress: Egress, clock: Clock) -> None:
+    def __init__(
+        self, url: str, egress: Egress, clock: Clock, *, trusted: Sequence[str] | None = None
+    ) -> None:
+        """`trusted` are the origins that the owner named, where `url` itself is not the owner's word."""
         parts = urlsplit(url)
-        self._url, self._origin = url, f"{parts.scheme}://{parts.netloc}"
+        self._url = url
+        self._trusted = [f"{parts.scheme}://{parts.netloc}"] if trusted is None else trusted
         self._egress, self._clock = egress, clock
         self._found: list[dict[str, Any]] = []
         self._ready: dict[tuple[str, str | None], Any] = {}
@@ -82,7 +87,7 @@ class Jwks:
         try:
             async with (
                 asyncio.timeout(FETCH_S),
-                self._egress.client(trusted=[self._origin], max_bytes=_MAX_BYTES) as client,
+                self._egress.client(trusted=self._trusted, max_bytes=_MAX_BYTES) as client,
             ):
                 answer = await client.get(self._url, headers={"accept": "application/json"})
             if answer.status_code == 200:

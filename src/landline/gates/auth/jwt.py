@@ -24,6 +24,7 @@ __all__ = [
     "JwtAuthenticator",
     "KeySource",
     "OneKey",
+    "check_issued",
     "checked_times",
     "verify",
 ]
@@ -155,11 +156,8 @@ class JwtAuthenticator:
         claims = verify(compact, await self._keys.key(compact.algorithm, compact.kid))
         rules = self._rules
         expires = checked_times(claims, now=self._clock.now().timestamp(), leeway_s=rules.leeway_s)
-        if rules.issuer is not None and claims.get("iss") != rules.issuer:
-            raise BadToken("another issuer")
-        _check_audience(claims, rules.audience)
         until = self._clock.steady() + CACHED_S
-        return _Known(until, expires + rules.leeway_s, _caller(claims, rules, digest, expires))
+        return _Known(until, expires + rules.leeway_s, check_issued(claims, rules, digest, expires))
 
 
 def verify(compact: Compact, key: Any) -> dict[str, Any]:
@@ -188,6 +186,14 @@ def checked_times(claims: dict[str, Any], *, now: float, leeway_s: float) -> flo
         if moment is not None and moment - leeway_s > now:
             raise BadToken("not yet")
     return expires
+
+
+def check_issued(claims: dict[str, Any], rules: ClaimRules, digest: bytes, expires: float) -> Caller:
+    """Return whom verified claims name, if they are of the issuer and for us. Raises BadToken."""
+    if rules.issuer is not None and claims.get("iss") != rules.issuer:
+        raise BadToken("another issuer")
+    _check_audience(claims, rules.audience)
+    return _caller(claims, rules, digest, expires)
 
 
 def _moment(claims: dict[str, Any], name: str) -> float | None:

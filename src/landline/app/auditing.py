@@ -210,6 +210,8 @@ _THREADS = {
     "delete": Act("thread.delete", _of("thread_id")),
     "fork": Act("thread.fork", _forked),
 }
+
+
 def _key_made(call: Call) -> Iterable[Done]:
     info: KeyInfo | None = call.result[1] if call.result else None
     yield Done(target=info.id if info else None, details=_of_key(info) if info else {})
@@ -233,7 +235,9 @@ def _user_added(call: Call) -> Iterable[Done]:
 
 def _user_changed(call: Call) -> Iterable[Done]:
     change: UserChange = call.arguments["change"]
-    details: dict[str, Any] = {"fields": sorted(name for name, value in asdict(change).items() if value is not None)}
+    details: dict[str, Any] = {
+        "fields": sorted(name for name, value in asdict(change).items() if value is not None)
+    }
     if change.roles is not None:
         details["roles"] = list(change.roles)
     if change.disabled is not None:

@@ -1,9 +1,8 @@
 """Putting a server together: settings, agents and parts in, an ASGI app or a router out."""
 
 import logging
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from starlette.responses import RedirectResponse
 from landline.app import plugins
 from landline.app.auditing import audited_ports
 from landline.app.context import HostContext
+from landline.app.edge import door_of
 from landline.app.gates import gates_of
 from landline.app.identity import (
     accounts_of,
@@ -21,11 +21,10 @@ from landline.app.identity import (
     beside,
     pages_of,
     sign_in_of,
-    stream_tokens_of,
 )
 from landline.app.known_secrets import hide_servers
 from landline.app.limits import limiter_of
-from landline.app.loading import Loaded, adopt
+from landline.app.loading import Loaded, adopt, with_egress
 from landline.app.mcp import bringing, unusable
 from landline.app.routing import routing
 from landline.app.settings import Settings, load_settings
@@ -40,15 +39,13 @@ from landline.gates.limits import CountedFiles, Limiter
 from landline.model.agents import LoadError
 from landline.model.errors import LandlineError
 from landline.model.version import VERSION
-from landline.ports.adapter import Adapter, AgentSpec
+from landline.ports.adapter import AgentSpec
 from landline.ports.authenticator import Authenticator
 from landline.ports.egress import Egress
 from landline.ports.page_sign_in import PageSignIn
 from landline.ports.runs import Agents, Files, Questions, Runs, Threads
 from landline.ports.store import Store
 from landline.telemetry.audit import AuditLog
-from landline.web.client import Proxies
-from landline.web.cors import Origins
 from landline.web.docs import docs
 from landline.web.door import Door
 from landline.web.drain import Drain
@@ -56,7 +53,6 @@ from landline.web.face import FacePorts
 from landline.web.guard import Guard
 from landline.web.health import Health
 from landline.web.host_routes import HostRoutes
-from landline.web.hosts import ANY_ADDRESS, LOOPBACK_HOSTS, Hosts
 from landline.web.problems import install
 
 if TYPE_CHECKING:
@@ -65,9 +61,6 @@ if TYPE_CHECKING:
 __all__ = ["Landline", "build"]
 
 logger = logging.getLogger(__name__)
-
-MULTIPART_BYTES = 64 * 1024
-"""What the frame of a multipart upload may add to its file."""
 
 
 class Landline:
@@ -179,7 +172,7 @@ class Landline:
             self._loaded = [adopt(agent, installed) for agent in self._given_agents]
         entries: list[Registered] = []
         # Bound to this server's way out; kept, so that what is closed is what was used.
-        self._loaded = self._with_egress(self._loaded)
+        self._loaded = with_egress(self._loaded, lambda: self.egress)
         hide_servers(server for item in self._loaded if item.spec is not None for server in item.spec.mcp)
         before: list[AgentSpec] = []
         for item in self._loaded:
@@ -191,20 +184,6 @@ class Landline:
                 before.append(item.spec)
                 entries.append(describe(item.spec, item.adapter))
         return entries
-
-    def _with_egress(self, loaded: Sequence[Loaded]) -> list[Loaded]:
-        """Return the agents with the adapters that call other servers bound to this server's egress policy."""
-        bound: dict[int, Adapter] = {}
-        items: list[Loaded] = []
-        for item in loaded:
-            bind: Callable[[Egress], Adapter] | None = getattr(item.adapter, "with_egress", None)
-            if bind is not None:
-                key = id(item.adapter)
-                bound[key] = bound.get(key) or bind(self.egress)
-                items.append(replace(item, adapter=bound[key]))
-            else:
-                items.append(item)
-        return items
 
     @cached_property
     def egress(self) -> Egress:
@@ -257,26 +236,14 @@ class Landline:
     @cached_property
     def door(self) -> Door:
         """The edge, as every face gets it."""
-        settings = self.settings
-        # A page cannot be rebound to an address, only to a name: bound to all addresses, any of them may be asked for.
-        bound = ANY_ADDRESS if settings.host in ("0.0.0.0", "::") else settings.host  # noqa: S104 - compared, not bound
-        names = [*LOOPBACK_HOSTS, bound, *settings.allowed_hosts]
-        return Door(
+        return door_of(
+            self.settings,
             authenticator=self.authenticator,
             drain=self.drain,
-            hosts=Hosts(names),
-            heartbeat_s=settings.heartbeat_s,
-            send_timeout_s=settings.slow_reader_s,
-            max_body_bytes=settings.max_body_bytes,
-            max_upload_bytes=settings.max_upload_bytes + MULTIPART_BYTES,
-            public_url=settings.public_url,
             limits=self.limiter,
-            proxies=Proxies(settings.trusted_proxies),
-            origins=Origins(settings.cors_origins, credentials=settings.cors_credentials),
-            tls=settings.over_tls,
-            audit=self.audit if settings.audit != "off" else None,
+            audit=self.audit,
             pages=self.pages,
-            stream_tokens=stream_tokens_of(settings, self.authenticator, self.clock),
+            clock=self.clock,
         )
 
     def _faces(self) -> list[APIRouter]:

@@ -7,8 +7,8 @@ an object belongs to is asked of the adapters; nothing here knows one.
 import inspect
 import logging
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from functools import reduce
 from importlib.metadata import metadata
@@ -22,9 +22,10 @@ from landline.app.importing import Source, blame, import_target
 from landline.app.workflows import Workflow
 from landline.model.agents import LoadError
 from landline.ports.adapter import Adapter, AgentSpec
+from landline.ports.egress import Egress
 from landline.ports.routing import AUTO
 
-__all__ = ["AgentsClash", "Loaded", "adopt", "load_agents", "load_all"]
+__all__ = ["AgentsClash", "Loaded", "adopt", "load_agents", "load_all", "with_egress"]
 
 logger = logging.getLogger(__name__)
 
@@ -244,3 +245,18 @@ def _extra_of(module: str) -> str | None:
     """Return the optional extra of Landline that brings a framework (ADP-10)."""
     extra = module.split(".", maxsplit=1)[0].replace("_", "-")
     return extra if extra in (metadata("landline").get_all("Provides-Extra") or []) else None
+
+
+def with_egress(loaded: Sequence[Loaded], egress: Callable[[], Egress]) -> list[Loaded]:
+    """Return the agents with the adapters that call other servers bound to this server's egress policy."""
+    bound: dict[int, Adapter] = {}
+    items: list[Loaded] = []
+    for item in loaded:
+        bind: Callable[[Egress], Adapter] | None = getattr(item.adapter, "with_egress", None)
+        if bind is not None:
+            key = id(item.adapter)
+            bound[key] = bound.get(key) or bind(egress())
+            items.append(replace(item, adapter=bound[key]))
+        else:
+            items.append(item)
+    return items

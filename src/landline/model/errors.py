@@ -23,9 +23,8 @@ from typing import ClassVar, Literal
 import msgspec
 from msgspec.structs import force_setattr
 
-from landline.model.redaction import redacted
-
 from landline.model.limits import LimitState
+from landline.model.redaction import redacted
 
 __all__ = [
     "AgentFailed",

@@ -236,12 +236,16 @@ def _user_added(call: Call) -> Iterable[Done]:
 def _user_changed(call: Call) -> Iterable[Done]:
     change: UserChange = call.arguments["change"]
     details: dict[str, Any] = {
-        "fields": sorted(name for name, value in asdict(change).items() if value is not None)
+        "fields": sorted(
+            name
+            for name, value in asdict(change).items()
+            if value not in (None, False) or (name == "enabled" and value is not None)
+        )
     }
     if change.roles is not None:
         details["roles"] = list(change.roles)
-    if change.disabled is not None:
-        details["disabled"] = change.disabled
+    if change.enabled is not None:
+        details["enabled"] = change.enabled
     yield Done(target=call.arguments["user_id"], details=details)
 
 

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings
 
-from landline.app.settings_sources import Words
+from landline.app.settings_words import Words
 
 __all__ = ["IdentitySettings"]
 

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import sqlite3
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +23,7 @@ from landline.model.messages import TextPart
 from landline.model.runs import Run
 from landline.ports.adapter import AgentSpec
 from landline.ports.clock import Clock
+from landline.ports.gates import Gate
 from landline.ports.runs import StartRun
 from landline.testing.fakes import Script, ScriptAdapter
 
@@ -36,6 +37,7 @@ class Server:
     clock: Clock = field(default_factory=SystemClock)
     adapter: ScriptAdapter = field(default_factory=ScriptAdapter)
     options: dict[str, Any] = field(default_factory=dict[str, Any])
+    gates: Sequence[Gate] = ()
     core: Core = field(init=False)
     store: SqliteStore = field(init=False)
 
@@ -55,6 +57,7 @@ class Server:
             media_types=(),
         )
         self.core = Core.build(store=self.store, registry=registry, files=files, clock=self.clock)
+        self.core.admission.gates = self.core.driver.gates = self.gates
         await self.core.start()
         return self
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from landline.adapters.remote.agent import Protocol, RemoteAgent
 from landline.ports.adapter import AgentSpec, ToolPolicy
+from landline.ports.guards import Guard
 from landline.ports.mcp import McpServer
 from landline.ports.routing import AUTO
 
@@ -90,6 +91,7 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
     context: Callable[..., Any] | None = None,
     labels: Mapping[str, str] | None = None,
     mcp: Sequence[McpServer] = (),
+    guards: Sequence[str | Guard] = (),
 ) -> AgentSpec:
     """Describe an agent for Landline: any framework's object or a plain function.
 
@@ -114,6 +116,8 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
             the router to find it.
         mcp: Servers whose tools the agent gets, made by `landline.mcp` or `landline.mcp_stdio`. `tools` says how to treat
             one of them by the name the model sees.
+        guards: Guards of this agent beside those of all agents (the setting `guards`): rules such as `"pii:redact"`, or
+            guards of your own (`landline.ports.guards.Guard`).
 
     Raises:
         ValueError: The name is not url-safe or is `auto`, neither an agent nor a factory was given, or a size of the
@@ -149,4 +153,5 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
         context=context,
         labels=dict(labels or {}),
         mcp=tuple(mcp),
+        guards=tuple(guards),
     )

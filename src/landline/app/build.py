@@ -157,9 +157,9 @@ class Landline:
         core.driver.deadline_s = self.settings.deadline_s
         core.driver.idle_timeout_s = self.settings.idle_timeout_s
         core.driver.bring = self._brings
-        core.admission.gates = core.driver.gates = gates_of(
-            self.settings, self.store, self.clock, self.limiter
-        )
+        specs = [item.spec for item in self._loaded or () if item.spec]
+        gates = gates_of(self.settings, self.store, self.clock, self.limiter, specs, lambda: self.egress)
+        core.admission.gates = core.driver.gates = gates
         return core
 
     @cached_property

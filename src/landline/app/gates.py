@@ -1,21 +1,74 @@
 """The gates that the settings ask for, in the order of ADR 0007: limits, budgets, guards."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from landline.app.settings import Settings
+from landline.app.settings_sources import ConfigError
 from landline.gates.limits import Limiter, RunLimits
+from landline.ports.adapter import AgentSpec
 from landline.ports.clock import Clock
+from landline.ports.egress import Egress
 from landline.ports.gates import Gate
 from landline.ports.store import Store
+
+if TYPE_CHECKING:
+    from landline.gates.guards import Endpoint, GuardGate
 
 __all__ = ["gates_of"]
 
 
 def gates_of(
-    settings: Settings, store: Store, clock: Clock, limiter: Limiter | None = None
+    settings: Settings,
+    store: Store,
+    clock: Clock,
+    limiter: Limiter | None = None,
+    specs: Sequence[AgentSpec] = (),
+    egress: Callable[[], Egress] | None = None,
 ) -> Sequence[Gate]:
     """Return the gates of runs; none when nothing is limited or guarded."""
     gates: list[Gate] = []
     if limiter is not None:
         gates.append(RunLimits(limiter, store, clock))
+    if settings.guards or any(spec.guards for spec in specs):
+        gates.append(_guards(settings, specs, egress))
     return gates
+
+
+def _guards(
+    settings: Settings, specs: Sequence[AgentSpec], egress: Callable[[], Egress] | None
+) -> "GuardGate":
+    """Return the guards of all agents and of single ones.
+
+    Raises:
+        ConfigError: One cannot be made.
+    """
+    from landline.gates.guards import Endpoint, GuardGate, Made, rules_of, words_of
+
+    def endpoint(name: str) -> "Endpoint | None":
+        values: Mapping[str, Any] = dict(settings)
+        url, key = values[f"guard_{name}_url"], values[f"guard_{name}_key"]
+        if url is None or egress is None:
+            return None
+        shown = None if key is None else key.get_secret_value()
+        return Endpoint(egress(), url, model=values[f"guard_{name}_model"], key=shown)
+
+    words = list(settings.guard_words)
+    try:
+        if settings.guard_words_file is not None:
+            words += words_of(settings.guard_words_file.read_text("utf-8").splitlines())
+        made = Made(words=words, moderation=endpoint("moderation"), llamaguard=endpoint("llamaguard"))
+        common = rules_of(settings.guards, made)
+        own = {spec.name: rules_of(spec.guards, made) for spec in specs if spec.guards}
+    except (ValueError, OSError) as error:
+        raise ConfigError(
+            f"guards: {error}",
+            where="guards, or the guards of an agent",
+            how="write pii:redact; words need guard_words, moderation and llamaguard an address",
+            code="config_invalid_value",
+        ) from error
+    return GuardGate(
+        lambda agent: [*common, *own.get(agent, ())],
+        fail_open=settings.guard_fail == "open",
+        timeout_s=settings.guard_timeout_s,
+    )

@@ -39,6 +39,8 @@ SECRETS = frozenset(
         "jwt_public_key",
         "token_secret",
         "oidc_client_secret",
+        "guard_moderation_key",
+        "guard_llamaguard_key",
     }
 )
 """Settings whose value is never shown."""

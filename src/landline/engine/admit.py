@@ -15,10 +15,11 @@ from landline.model.callers import SYSTEM, Caller
 from landline.model.errors import Draining, Invalid, NotFound, Unavailable, Unsupported
 from landline.model.ids import new_id
 from landline.model.messages import FilePart, ImagePart, OutputPart, Part, TextPart, text_of
+from landline.model.runs import Answer
 from landline.model.times import iso
 from landline.ports.adapter import AgentSpec
 from landline.ports.clock import Clock
-from landline.ports.gates import Gate, Reserving
+from landline.ports.gates import AnswerGate, Gate, Reserving
 from landline.ports.routing import AUTO
 from landline.ports.runs import Files, HeldContext, StartRun
 from landline.ports.store import AcceptRun, NewMessage, NewThread, Store
@@ -74,6 +75,21 @@ class Admission:
     def dropped(self, run_id: str) -> None:
         """Tell the gates that an admitted run does not go on."""
         drop(self.gates, run_id)
+
+    async def answering(self, caller: Caller, run_id: str, answers: Sequence[Answer]) -> Sequence[Answer]:
+        """Return the answers as the gates let them be given. What they refuse raises; nothing was written."""
+        for gate in self.gates:
+            if isinstance(gate, AnswerGate):
+                run = await self._store.get_run(SYSTEM, run_id)
+                try:
+                    await self._store.get_run(caller, run_id)
+                    own = True
+                except (
+                    NotFound
+                ):  # an approver may answer what it cannot read; the store tells strangers from them
+                    own = False
+                answers = await gate.answering(caller, run, answers, own=own)
+        return answers
 
     def check_agent(self, name: str) -> None:
         """Refuse to use an answer up while nobody could go on with it. Raises Unavailable."""

@@ -300,6 +300,8 @@ class Driver:
         if not again:
             segment.run_log.started(iso(self._clock.now()))
             segment.run_log.add(RunStarted(agent=claim.run.agent, attempt=claim.run.attempt))
+            for tripped in claim.carried.tripped if claim.carried else ():
+                segment.run_log.add(tripped)
         elif claim.run.attempt > fold.attempt:
             cut = fold.open_message if adapter.partial_text == "drop" else None
             dropped = cut.id if cut else None
@@ -313,12 +315,7 @@ class Driver:
             answers = {
                 settled.key: settled for settled in await self._store.settled_questions(caller, run_id)
             }
-        gated = GatedRun(
-            run=claim.run, caller=caller, spec=spec, again=again, stop=partial(self._stop_with, segment)
-        )
-        gates = [line_gate for gate in self.gates if (line_gate := gate.on_line(gated)) is not None]
-        return RunLine(
-            gates=gates,
+        line = RunLine(
             run_log=segment.run_log,
             records=records,
             answers=answers,
@@ -329,6 +326,16 @@ class Driver:
             tasks=self._tasks,
             client_tools=client_tool_names(claim),
         )
+        gated = GatedRun(
+            run=claim.run,
+            caller=caller,
+            spec=spec,
+            again=again,
+            stop=partial(self._stop_with, segment),
+            line=line,
+        )
+        line.gates = [line_gate for gate in self.gates if (line_gate := gate.on_line(gated)) is not None]
+        return line
 
     async def _stored(self, claim: Claim) -> list[Stamped]:
         events: list[Stamped] = []

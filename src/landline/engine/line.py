@@ -27,7 +27,7 @@ from landline.model.runs import Answer, Question
 from landline.model.times import iso
 from landline.ports.adapter import Ask, Finished, OutcomeUnknown, Suspended, ToolCall, ToolRaised
 from landline.ports.clock import Clock
-from landline.ports.gates import LineGate
+from landline.ports.gates import ContentGate, LineGate, Withheld
 from landline.ports.runs import Files
 from landline.ports.store import NewQuestion, Settled, Store
 
@@ -96,6 +96,15 @@ class RunLine:
         for gate in self.gates:
             gate.seen(event)
 
+    @property
+    def _content(self) -> list[ContentGate]:
+        return [gate for gate in self.gates if isinstance(gate, ContentGate)]
+
+    def told(self, message_id: str) -> str:
+        """Return the text that the log has of a message."""
+        message = self._fold.messages.get(message_id)
+        return message.text if message is not None else ""
+
     async def emit(self, *events: Event) -> None:
         """Append `events`; waits only when the log is far behind."""
         for event in await self._passing(events) if self.gates else events:
@@ -144,13 +153,14 @@ class RunLine:
                 await self._allow_again(call)
             self._inherited.discard(call.call_id)
         else:
-            for gate in self.gates:
-                try:
+            arguments = call.arguments
+            try:
+                for gate in self.gates:
                     await gate.before_tool(call)
-                except ToolRaised as refusal:
-                    run, failure = partial(_raise, refusal), _as_said
-                    break
-            self.add(ToolCalled(call_id=call.call_id, name=call.name, arguments=call.arguments))
+            except ToolRaised as refusal:
+                run, failure = partial(_raise, refusal), _as_said
+                arguments = refusal.arguments if isinstance(refusal, Withheld) else arguments
+            self.add(ToolCalled(call_id=call.call_id, name=call.name, arguments=arguments))
             await self._run_log.durable()
         return await self._run_tool(call, run, failure)
 
@@ -163,16 +173,23 @@ class RunLine:
         self.tools_running += 1
         try:
             result = msgspec.to_builtins(await run())
+            for gate in self._content if self.gates else ():
+                result = await gate.result(call, result)
         # The tool is the user's code: whatever it raises is recorded and passed on. A `sys.exit` in it would end the
         # server through the event loop, so it is passed on as the failure it is.
         except (Exception, SystemExit) as raised:
             error = raised if isinstance(raised, Exception) else RuntimeError("the tool called sys.exit")
-            said = failure(error) if failure else None
+            said = _as_said(error) if isinstance(error, Withheld) else failure(error) if failure else None
             code, message = said or ("tool_error", f"The tool {call.name} failed.")
             if said is None:
                 logger.warning("tool %s of run %s raised", call.name, self._run_log.run_id, exc_info=error)
-            self.add(ToolFailed(call_id=call.call_id, error=ErrorInfo(code=str(code), message=str(message))))
+            shown = message
+            for gate in self._content if self.gates else ():
+                shown = await gate.failure(call, str(shown))
+            self.add(ToolFailed(call_id=call.call_id, error=ErrorInfo(code=str(code), message=str(shown))))
             await self._run_log.durable()
+            if shown != message:
+                raise ToolRaised(str(code), str(shown)) from error
             if error is raised:
                 raise
             raise error from raised
@@ -208,6 +225,23 @@ class RunLine:
 
     async def ask(self, *asks: Ask) -> list[Answer]:
         """Return all answers, or ask what is not asked yet and end the segment."""
+        if self._content:
+            return await self._ask_guarded(asks)
+        return self._ask(asks)
+
+    async def _ask_guarded(self, asks: Sequence[Ask]) -> list[Answer]:
+        """Ask what gates leave to be asked, and give back their answers to the rest in its place."""
+        given: list[Ask | Answer] = []
+        for ask in asks:
+            guarded: Ask | Answer = ask
+            if ask.key not in self._answers:
+                for gate in self._content:
+                    guarded = await gate.asking(guarded) if isinstance(guarded, Ask) else guarded
+            given.append(guarded)
+        answers = iter(self._ask([one for one in given if isinstance(one, Ask)]))
+        return [next(answers) if isinstance(one, Ask) else one for one in given]
+
+    def _ask(self, asks: Sequence[Ask]) -> list[Answer]:
         asks = tuple(handed_over(ask, self._client_tools) for ask in asks)
         settled = [self._answers.get(ask.key) for ask in asks]
         if all(answer is not None for answer in settled):
@@ -267,7 +301,10 @@ class RunLine:
         if ordinal >= len(self._replayable):
             return None
         message = self._fold.messages[self._replayable[ordinal]]
-        return message.id, message.text, message.complete
+        text = message.text
+        for gate in self._content if self.gates else ():
+            text = gate.said(message.id, text)
+        return message.id, text, message.complete
 
     @property
     def new_input(self) -> bool:

@@ -200,6 +200,7 @@ class EngineRuns:
     async def _answer(self, caller: Caller, run_id: str, answers: Sequence[Answer]) -> Answered:
         with suppress(NotFound):  # an approver may answer what it cannot read
             self._admission.check_agent((await self._store.get_run(caller, run_id)).agent)
+        answers = await self._admission.answering(caller, run_id, answers)
         at = iso(self._clock.now())
         answered = await self._store.answer(caller, run_id, answers, at=at, owner=self._owner)
         self.go_on(answered)

@@ -116,6 +116,8 @@ class Steering:
         run_log = segment.run_log
         if before is None:
             run_log.add(InputReceived(message_id=message.id, input=message.parts))
+            for tripped in accept.carried.tripped if accept.carried else ():
+                run_log.add(tripped)
             segment.given[message.id] = (accept.run_id, request.context)
             if key is not None:
                 segment.keys[key.route, key.key] = key.body_hash

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 
+from landline.model.events import GuardTripped
 from landline.model.messages import Part, Role
 
 __all__ = ["Carried", "CarriedMessage", "ClientTool"]
@@ -32,9 +33,11 @@ class Carried(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """All that a client carries to one run; kept with the run, never part of its thread.
 
     `output_schema` is the JSON schema that the answer must fit. `history` came before the input, oldest first; what it
-    says with the role `system` is given to the agent as the user's words.
+    says with the role `system` is given to the agent as the user's words. `tripped` is not the client's: it is what guards
+    said of its input, for the run's log.
     """
 
     tools: Sequence[ClientTool] = ()
     output_schema: dict[str, Any] | None = None
     history: Sequence[CarriedMessage] = ()
+    tripped: Sequence[GuardTripped] = ()

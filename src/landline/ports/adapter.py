@@ -31,6 +31,7 @@ from landline.model.runs import Answer, QuestionKind
 from landline.ports.mcp import McpServer
 
 __all__ = [
+    "UNTOLD",
     "Adapter",
     "AgentSpec",
     "Ask",
@@ -44,7 +45,19 @@ __all__ = [
     "ToolPolicy",
     "ToolRaised",
     "Turn",
+    "agrees",
 ]
+
+UNTOLD = "\ud800"
+"""Stands for one character that a gate withheld; no text holds it, because it is none (a lone surrogate)."""
+
+
+def agrees(heard: str, said: str) -> bool:
+    """Tell whether one of the two begins with the other, where `heard` (`Line.emitted_text`) is told."""
+    both = min(len(heard), len(said))
+    if UNTOLD not in heard:
+        return heard[:both] == said[:both]
+    return all(one in (UNTOLD, other) for one, other in zip(heard, said, strict=False))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -98,6 +111,7 @@ class AgentSpec:
     context: Callable[..., Any] | None = None
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     mcp: Sequence[McpServer] = ()
+    guards: Sequence[Any] = ()
 
     def with_policies(self, tools: "Sequence[BroughtTool]") -> "AgentSpec":
         """Return the spec with the policies of brought tools among its own."""
@@ -225,7 +239,11 @@ class Line(Protocol):
         ...
 
     def emitted_text(self, ordinal: int) -> tuple[str, str, bool] | None:
-        """Return (message id, text so far, complete) of the assistant message number `ordinal` (from 0) that counts."""
+        """Return (message id, text so far, complete) of the assistant message number `ordinal` (from 0) that counts.
+
+        The text is what the agent said, as far as readers know it: `UNTOLD` stands where a guard took something out, and
+        what a guard still held back is missing. `agrees` compares.
+        """
         ...
 
     @property

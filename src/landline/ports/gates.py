@@ -6,20 +6,58 @@ while it goes on: `on_line` returns None.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 from landline.model.agents import AgentInfo
 from landline.model.callers import Caller
 from landline.model.errors import ErrorInfo
 from landline.model.events import Event
-from landline.model.runs import Run
-from landline.ports.adapter import AgentSpec, Finished, ToolCall
+from landline.model.runs import Answer, Run
+from landline.ports.adapter import AgentSpec, Ask, Finished, ToolCall, ToolRaised
 from landline.ports.runs import StartRun
 
-__all__ = ["Gate", "GatedRun", "LineGate", "Reserving", "Stop"]
+__all__ = [
+    "AnswerGate",
+    "ContentGate",
+    "Gate",
+    "GatedRun",
+    "LineGate",
+    "LineOfGate",
+    "Reserving",
+    "Stop",
+    "Withheld",
+]
 
 Stop = Callable[[ErrorInfo], None]
 """Ends the run as failed with this error, in a moment, whatever its agent does; a second call changes nothing."""
+
+
+class Withheld(ToolRaised):
+    """A refusal of a call, or of its result; `arguments` are told in the log in the place of the call's own."""
+
+    def __init__(self, code: str, message: str, *, arguments: Any = None) -> None:
+        super().__init__(code, message)
+        self.arguments = arguments
+
+
+class LineOfGate(Protocol):
+    """What a gate may do on the line it stands in."""
+
+    def add(self, event: Event) -> None:
+        """Append an event of the gate's own."""
+        ...
+
+    def recorded(self, key: str) -> bytes | None:
+        """Return what `record` kept under `key`, in this segment or an earlier one."""
+        ...
+
+    def record(self, key: str, value: bytes) -> None:
+        """Keep JSON under `key`; on disk no later than the next event that is."""
+        ...
+
+    def told(self, message_id: str) -> str:
+        """Return the text that the log has of a message, empty when it has none."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -31,6 +69,7 @@ class GatedRun:
     spec: AgentSpec
     again: bool
     stop: Stop
+    line: LineOfGate
 
 
 class LineGate(Protocol):
@@ -61,6 +100,27 @@ class LineGate(Protocol):
         ...
 
 
+@runtime_checkable
+class ContentGate(LineGate, Protocol):
+    """A gate that also looks at what agents ask, and at what their tools give back."""
+
+    async def asking(self, ask: Ask) -> Ask | Answer:
+        """Return the question as it may be asked, or the answer that makes it needless (a refused call is denied)."""
+        ...
+
+    async def result(self, call: ToolCall, result: Any) -> Any:
+        """Return a tool's result as log and agent get it. Raises Withheld when they get none."""
+        ...
+
+    async def failure(self, call: ToolCall, message: str) -> str:
+        """Return what a failed tool said as log and agent get it."""
+        ...
+
+    def said(self, message_id: str, told: str) -> str:
+        """Return what the agent said where the log has `told`, with `UNTOLD` for what was taken out."""
+        ...
+
+
 class Gate(Protocol):
     """One gate, for every run of the server."""
 
@@ -85,5 +145,20 @@ class Reserving(Protocol):
         """Let go of it: the run was refused after all, was there before, or ended without ever being on a line.
 
         Also called for runs that were let go of long ago; then it changes nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class AnswerGate(Gate, Protocol):
+    """A gate that also looks at the answers to a run's questions."""
+
+    async def answering(
+        self, caller: Caller, run: Run, answers: Sequence[Answer], *, own: bool
+    ) -> Sequence[Answer]:
+        """Return the answers as they may be given. A caller whose `own` run it is not learns nothing of it by a refusal.
+
+        Raises:
+            LandlineError: They are refused; nothing was written.
         """
         ...

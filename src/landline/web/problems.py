@@ -58,6 +58,7 @@ _STATUS_OF_CODE: Final[dict[str, int]] = {
     "two_credentials": 400,
     "credential_in_url": 400,
     "forwarded_in_open_mode": 403,
+    "guard_blocked": 400,
     "headers_too_large": 431,
     "url_too_long": 414,
     "stored_data_unreadable": 500,

@@ -15,7 +15,7 @@ from typing import Any
 from landline.model.errors import AgentFailed
 from landline.model.events import MessageCompleted, MessageRetracted, MessageStarted, TextDelta
 from landline.model.ids import new_id
-from landline.ports.adapter import Line
+from landline.ports.adapter import Line, agrees
 
 __all__ = ["SCOPE", "Scope", "Speech", "inside", "mismatch"]
 
@@ -148,11 +148,11 @@ class Speech:
         self._said[-1].append(delta)
         if (around := SCOPE.get()) is not None:
             around.hear(self._ordinal, delta)
-        if self._heard.startswith(delta):
-            self._heard = self._heard[len(delta) :]
-            return
-        if not delta.startswith(self._heard):
+        if not agrees(self._heard, delta):
             await self._rewrite("it says other text")
+            return
+        if len(delta) <= len(self._heard):
+            self._heard = self._heard[len(delta) :]
             return
         delta, self._heard = delta[len(self._heard) :], ""
         if self._complete:

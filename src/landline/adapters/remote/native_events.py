@@ -35,7 +35,7 @@ from landline.model.events import (
     UsageReported,
 )
 from landline.model.ids import new_id
-from landline.ports.adapter import Line
+from landline.ports.adapter import Line, agrees
 
 __all__ = ["Translation"]
 
@@ -52,6 +52,8 @@ class Translation:
     def __init__(self, cursor: Cursor, line: Line) -> None:
         self._cursor = cursor
         self._text = self._emitted(line) if cursor.open else ""
+        # A guard here may have held back what was said there before the cursor: it is told with the whole text.
+        self._short = len(self._text) < cursor.said and cursor.open is not None
         # What our readers have beyond the stored cursor: said again over there, not here.
         self._known = self._text[cursor.said :]
         self._text = self._text[: cursor.said]
@@ -75,8 +77,11 @@ class Translation:
     def of(self, event: Event | Unknown, place: Place) -> Iterator[Event]:
         """Yield what `event` is in our log; the cursor is kept with the last of it."""
         if isinstance(event, TextDelta):
-            yield from self._delta(event)
+            if not self._short:
+                yield from self._delta(event)
             return
+        if self._short and isinstance(event, MessageCompleted):
+            yield from self._catch_up(event)
         told = self._translated(event)
         if told is not None:
             self._cursor.said = len(self._text)
@@ -88,11 +93,19 @@ class Translation:
         self._text += delta
         if self._known:
             again, delta = delta[: len(self._known)], delta[len(self._known) :]
-            if not self._known.startswith(again):
+            if not agrees(self._known, again):
                 raise failed("invalid_response")
             self._known = self._known[len(again) :]
         if delta:
             yield TextDelta(message_id=ours, delta=delta)
+
+    def _catch_up(self, event: MessageCompleted) -> Iterator[Event]:
+        ours, heard = self._ours(event.message_id), self._text
+        if not agrees(heard, event.text) or len(heard) > len(event.text):
+            raise failed("invalid_response")
+        self._text, self._short = event.text, False
+        if len(event.text) > len(heard):
+            yield TextDelta(message_id=ours, delta=event.text[len(heard) :])
 
     def _translated(self, event: Event | Unknown) -> Event | None:
         if isinstance(event, _OWN):
@@ -138,7 +151,8 @@ class Translation:
 
     def _complete(self, id_: str, text: str) -> Event:
         ours = self._ours(id_)
-        if self._known or (self._text != text and not self._cursor.structured):
+        same = len(self._text) == len(text) and agrees(self._text, text)
+        if self._known or (not same and not self._cursor.structured):
             raise failed("invalid_response")
         self._cursor.open, self.last_text = None, text
         self._text = ""
@@ -147,7 +161,7 @@ class Translation:
     def _retract(self, id_: str, reason: str) -> Event | None:
         ours = self._cursor.messages.pop(id_, None)
         if id_ == self._cursor.open:
-            self._cursor.open, self._text, self._known = None, "", ""
+            self._cursor.open, self._text, self._known, self._short = None, "", "", False
         return MessageRetracted(message_id=ours, reason=reason) if ours else None
 
 

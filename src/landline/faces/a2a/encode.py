@@ -57,7 +57,7 @@ DIRECT: Final = "a2a.message"
 Frame = dict[str, Any]
 """A StreamResponse: `task`, `statusUpdate` or `artifactUpdate`."""
 
-REFUSALS: Final = frozenset({"rejected", "model_refused", "guard_tripped", "invalid_input"})
+REFUSALS: Final = frozenset({"rejected", "model_refused", "guard_blocked", "guard_tripped", "invalid_input"})
 """Failures by which an agent, its model or a guard declines the task."""
 
 

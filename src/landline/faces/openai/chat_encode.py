@@ -309,6 +309,6 @@ def _taken_back(events: Sequence[Stamped]) -> set[str]:
 
 
 def _failure(code: str, message: str) -> LandlineError:
-    if code == "guard_tripped":
+    if code in ("guard_blocked", "guard_tripped"):
         return Invalid(message, code=code)
     return AgentFailed(message, code=code)

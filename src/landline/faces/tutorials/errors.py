@@ -25,7 +25,9 @@ __all__ = [
     "waiting",
 ]
 
-_TITLE_IS_DETAIL: Final = frozenset({"session_not_found", "thread_not_found", "insufficient_permissions"})
+_TITLE_IS_DETAIL: Final = frozenset(
+    {"session_not_found", "thread_not_found", "insufficient_permissions", "guard_blocked"}
+)
 """Texts that the tutorials' clients compare: told in both fields."""
 
 _STATUS_OF_ENDING: Final = {
@@ -84,6 +86,8 @@ def of_run(error: ErrorInfo, *, spent_s: float, blocked_by: str | None) -> Failu
         shown = round(spent_s) if spent_s >= 1 else round(spent_s, 1)
         said = f"Request timed out after {shown:g} seconds"
         return Failure(status=408, error=said, detail=error.message, code=error.code)
+    if error.code == "guard_blocked":
+        return Failure(status=400, error=error.message, detail=error.message, code=error.code)
     if error.code == "guard_tripped":
         said = f"Request blocked: {blocked_by}" if blocked_by else "Request blocked"
         return Failure(status=400, error=said, detail=said, code=error.code)

@@ -1,0 +1,8 @@
+"""Guards on content, and what tools may be called: `GuardGate` and `ToolGate` are the gates (TRU-20, TRU-21)."""
+
+from landline.gates.guards.endpoints import Endpoint
+from landline.gates.guards.gate import GuardGate
+from landline.gates.guards.rules import Made, read_rule, rules_of
+from landline.gates.guards.words import WordGuard, words_of
+
+__all__ = ["Endpoint", "GuardGate", "Made", "WordGuard", "read_rule", "rules_of", "words_of"]

@@ -9,11 +9,13 @@ import pytest
 
 from landline.model.agents import AgentInfo
 from landline.model.callers import LOCAL, Caller
+from landline.model.carried import Carried, ClientTool
 from landline.model.errors import ErrorInfo, Forbidden
 from landline.model.events import Event, MessageCompleted, MessageStarted, TextDelta, UsageReported
 from landline.model.ids import new_id
 from landline.model.messages import TextPart
-from landline.ports.adapter import Finished, ToolCall, ToolRaised, Turn
+from landline.model.runs import Answer
+from landline.ports.adapter import Ask, Finished, ToolCall, ToolPolicy, ToolRaised, Turn
 from landline.ports.gates import GatedRun
 from landline.ports.runs import StartRun
 from landline.ports.store import RunQuery, ThreadQuery
@@ -173,3 +175,118 @@ async def test_a_refused_tool_is_told_to_the_agent_and_never_runs(boot: Boot) ->
     ]
     assert b"tool_denied" in next(event.body for event in events if event.type == "tool.failed")
     assert (await server.get(run.id)).output == "This tool is not allowed here."
+
+
+def uses_tool(calls: list[tuple[str, Any]], ran: list[Any], told: list[str]) -> Any:
+    """Return an agent that calls tools, asking before each, and says what became of it."""
+
+    async def uses(turn: Turn) -> AsyncIterator[Event | Finished]:
+        for at, (name, arguments) in enumerate(calls):
+
+            async def work(arguments: Any = arguments) -> str:
+                ran.append(arguments)
+                return "done"
+
+            try:
+                await turn.line.tool(ToolCall(call_id=f"c{at}", name=name, arguments=arguments), work)
+                told.append("done")
+            except ToolRaised as refused:
+                told.append(refused.code)
+        async for item in say("over"):
+            yield item
+
+    return uses
+
+
+@pytest.mark.contract("TRU-20")
+async def test_a_denied_tool_and_one_that_nobody_knew_are_refused(boot: Boot) -> None:
+    ran: list[Any] = []
+    told: list[str] = []
+    calls: list[tuple[str, Any]] = [("erase", {}), ("read", {"n": 1}), ("new", {})]
+    server = await boot()
+    await server.stop()
+    server.agents = {"uses": uses_tool(calls, ran, told)}
+    tools = {"erase": ToolPolicy(deny=True), "read": ToolPolicy()}
+    server.options = {"uses": {"tools": tools, "unknown_tools": "deny"}}
+    await server.boot()
+    run = await server.start()
+    events = await server.ended(run.id)
+    assert told == ["tool_denied", "done", "tool_denied"]
+    assert ran == [{"n": 1}]
+    assert [event.type for event in events].count("tool.failed") == 2
+
+
+@pytest.mark.contract("TRU-20")
+@pytest.mark.parametrize("edited", [False, True])
+@pytest.mark.parametrize("changes", ["nothing", "arguments", "tool"])
+async def test_only_the_call_that_was_approved_is_made(boot: Boot, edited: bool, changes: str) -> None:
+    """The model repeats a call under the approved id with something else: the server holds what was approved."""
+    ran: list[Any] = []
+    told: list[str] = []
+
+    async def pays(turn: Turn) -> AsyncIterator[Event | Finished]:
+        asked = {"to": "ann", "amount": 5}
+        (answer,) = await turn.line.ask(
+            Ask(key="c1", kind="approval", prompt="Pay?", tool="pay", call_id="c1", arguments=asked)
+        )
+        assert answer.approve
+        arguments: dict[str, Any] = answer.arguments or asked
+        if changes == "arguments":
+            arguments = {**arguments, "amount": 5000}
+        call = ToolCall(
+            call_id="c1", name="erase" if changes == "tool" else "pay", arguments=arguments, idempotent=True
+        )
+
+        async def pay() -> str:
+            ran.append(arguments)
+            return "paid"
+
+        try:
+            told.append(await turn.line.tool(call, pay))
+        except ToolRaised as refused:
+            told.append(refused.code)
+        async for item in say("over"):
+            yield item
+
+    server = await boot(pays=pays)
+    run = await server.start()
+    await server.ended(run.id)
+    question = (await server.get(run.id)).questions[0]
+    given = {"to": "ann", "amount": 4} if edited else None
+    answer = Answer(question_id=question.question_id, approve=True, arguments=given)
+    await server.core.runs.answer(LOCAL, run.id, [answer])
+    await server.ended(run.id)
+    if changes == "nothing":
+        assert (told, ran) == (["paid"], [given or {"to": "ann", "amount": 5}])
+    else:
+        assert (told, ran) == (["arguments_changed"], [])
+
+
+@pytest.mark.contract("TRU-20")
+async def test_arguments_that_do_not_fit_a_brought_tool_are_told_to_the_model_and_nobody_is_asked(
+    boot: Boot,
+) -> None:
+    told: list[Any] = []
+
+    async def uses(turn: Turn) -> AsyncIterator[Event | Finished]:
+        (tool,) = turn.tools
+        ask = Ask(key="c1", kind="approval", prompt="?", tool=tool.name, call_id="c1", arguments={"n": "x"})
+        (answer,) = await turn.line.ask(ask)
+        told.append((answer.approve, answer.reason))
+        try:
+            call = ToolCall(call_id="c1", name=tool.name, arguments={"n": "x"})
+            await turn.line.tool(call, lambda: tool.call({"n": "x"}))
+        except ToolRaised as refused:
+            told.append(refused.code)
+        async for item in say("over"):
+            yield item
+
+    server = await boot(uses=uses)
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    carried = Carried(tools=[ClientTool(name="add", parameters=schema)])
+    run = await server.start(carried=carried)
+    await server.ended(run.id)
+    assert told == [
+        (False, "add was not called: the arguments.n is not of type integer."),
+        "invalid_arguments",
+    ]

@@ -2,7 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from landline.adapters.remote.agent import Protocol, RemoteAgent
 from landline.ports.adapter import AgentSpec, ToolPolicy
@@ -19,6 +19,7 @@ def tool(
     approval: bool = False,
     approvers: int = 1,
     expires_s: float | None = None,
+    deny: bool = False,
 ) -> ToolPolicy:
     """Say how Landline treats one tool of an agent.
 
@@ -27,8 +28,17 @@ def tool(
         approval: A human must agree before each call.
         approvers: How many different callers must agree.
         expires_s: An approval open for longer counts as denied; seconds.
+        deny: It is never called: a call fails as `tool_denied`, which the model is told. One that an MCP server brings is
+            not offered at all.
+
+    Raises:
+        ValueError: It is denied and asks for an approval too.
     """
-    return ToolPolicy(idempotent=idempotent, approval=approval, approvers=approvers, expires_s=expires_s)
+    if deny and approval:
+        raise ValueError("a tool is denied or needs an approval, not both")
+    return ToolPolicy(
+        idempotent=idempotent, approval=approval, approvers=approvers, expires_s=expires_s, deny=deny
+    )
 
 
 def remote(  # noqa: PLR0913 - one describing call, every argument a keyword
@@ -92,6 +102,7 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
     labels: Mapping[str, str] | None = None,
     mcp: Sequence[McpServer] = (),
     guards: Sequence[str | Guard] = (),
+    unknown_tools: Literal["allow", "deny"] = "allow",
 ) -> AgentSpec:
     """Describe an agent for Landline: any framework's object or a plain function.
 
@@ -118,6 +129,8 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
             one of them by the name the model sees.
         guards: Guards of this agent beside those of all agents (the setting `guards`): rules such as `"pii:redact"`, or
             guards of your own (`landline.ports.guards.Guard`).
+        unknown_tools: Whether a tool may be called that is neither in `tools`, nor known when the agent is described, nor
+            brought by `mcp` or the client: one that the framework finds at run time, such as of its own MCP servers.
 
     Raises:
         ValueError: The name is not url-safe or is `auto`, neither an agent nor a factory was given, or a size of the
@@ -154,4 +167,5 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
         labels=dict(labels or {}),
         mcp=tuple(mcp),
         guards=tuple(guards),
+        unknown_tools=unknown_tools,
     )

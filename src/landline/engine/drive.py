@@ -22,7 +22,9 @@ from landline.engine.log import Fenced, Log
 from landline.engine.loop import Bells, Tasks
 from landline.engine.registry import Registry
 from landline.engine.segment import SAFE_TEXT, Ending, Segment
+from landline.engine.tools import ToolRules
 from landline.engine.window import Window
+from landline.model.agents import AgentInfo
 from landline.model.callers import SYSTEM
 from landline.model.errors import AgentFailed, ErrorInfo, NotFound, Unavailable
 from landline.model.events import RunResumed, RunStarted, Stamped
@@ -260,7 +262,7 @@ class Driver:
             raise AgentFailed("The run lost its worker again and again and was stopped.", code="poisoned")
         try:
             # Admission has decided that the caller may use it.
-            spec, adapter, _ = self._registry.runnable(SYSTEM, claim.run.agent)
+            spec, adapter, info = self._registry.runnable(SYSTEM, claim.run.agent)
         except (NotFound, Unavailable):
             # Its agent is not served by this process, or is broken today: the run is left until it is back.
             logger.warning(
@@ -273,7 +275,7 @@ class Driver:
         segment.begun.set()
         call_off = self._watch(segment, spec)
         try:
-            return await self._pull(line, adapter, await self._turn(segment, spec))
+            return await self._pull(line, adapter, await self._turn(segment, spec, info))
         finally:
             call_off()
 
@@ -326,14 +328,8 @@ class Driver:
             tasks=self._tasks,
             client_tools=client_tool_names(claim),
         )
-        gated = GatedRun(
-            run=claim.run,
-            caller=caller,
-            spec=spec,
-            again=again,
-            stop=partial(self._stop_with, segment),
-            line=line,
-        )
+        stop = partial(self._stop_with, segment)
+        gated = GatedRun(run=claim.run, caller=caller, spec=spec, again=again, stop=stop, line=line)
         line.gates = [line_gate for gate in self.gates if (line_gate := gate.on_line(gated)) is not None]
         return line
 
@@ -345,7 +341,7 @@ class Driver:
             events += page
         return events
 
-    async def _turn(self, segment: Segment, spec: AgentSpec) -> Turn:
+    async def _turn(self, segment: Segment, spec: AgentSpec, info: AgentInfo) -> Turn:
         claim = segment.claim
         assert segment.line is not None
         context = await self._context(claim, spec)
@@ -364,11 +360,14 @@ class Driver:
             agent = await made if inspect.isawaitable(made) else made
         tools = list(await self.bring(spec, claim.caller)) if spec.mcp and self.bring else []
         tools += tools_of(claim.carried, tools) if claim.carried else []
+        tools = [tool for tool in tools if not tool.policy.deny]
+        spec = spec.with_policies(tools) if tools else spec
+        segment.line.rules = ToolRules(spec, tools, [tool.name for tool in info.tools])
         return Turn(
             run_id=claim.run.id,
             thread_id=claim.run.thread_id,
             caller=claim.caller,
-            spec=spec.with_policies(tools) if tools else spec,
+            spec=spec,
             agent=agent,
             input=given,
             history=[*history_of(claim), *history],

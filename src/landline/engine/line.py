@@ -16,8 +16,10 @@ from typing import Any
 import msgspec
 
 from landline.engine.carried import agreed, handed_over
+from landline.engine.fold import MessageState
 from landline.engine.log import RunLog
 from landline.engine.loop import Tasks
+from landline.engine.tools import ToolRules, approved_arguments
 from landline.model.callers import Caller
 from landline.model.errors import ErrorInfo
 from landline.model.events import Event, QuestionAsked, ToolCalled, ToolCompleted, ToolFailed, mended
@@ -76,6 +78,7 @@ class RunLine:
         self.open_questions: list[Question] = []
         self.unstoppable: set[str] = set()
         self.gates = gates
+        self.rules: ToolRules | None = None
         self._run_log, self._fold, self._clock = run_log, run_log.fold, clock
         self._records, self._client_tools = dict(records), client_tools
         self._answers = {key: agreed(settled) for key, settled in answers.items()}
@@ -155,6 +158,7 @@ class RunLine:
         else:
             arguments = call.arguments
             try:
+                self._check(call)
                 for gate in self.gates:
                     await gate.before_tool(call)
             except ToolRaised as refusal:
@@ -163,6 +167,13 @@ class RunLine:
             self.add(ToolCalled(call_id=call.call_id, name=call.name, arguments=arguments))
             await self._run_log.durable()
         return await self._run_tool(call, run, failure)
+
+    def _check(self, call: ToolCall) -> None:
+        """Refuse what the owner denies, and any other call than the one that was approved. Raises ToolRaised."""
+        refusal = approved_arguments(self._answers, call) if self._answers else None
+        refusal = refusal or (self.rules.refusal(call.name, call.arguments) if self.rules else None)
+        if refusal is not None:
+            raise refusal
 
     async def _run_tool(
         self,
@@ -225,21 +236,23 @@ class RunLine:
 
     async def ask(self, *asks: Ask) -> list[Answer]:
         """Return all answers, or ask what is not asked yet and end the segment."""
-        if self._content:
-            return await self._ask_guarded(asks)
-        return self._ask(asks)
-
-    async def _ask_guarded(self, asks: Sequence[Ask]) -> list[Answer]:
-        """Ask what gates leave to be asked, and give back their answers to the rest in its place."""
-        given: list[Ask | Answer] = []
-        for ask in asks:
-            guarded: Ask | Answer = ask
-            if ask.key not in self._answers:
-                for gate in self._content:
-                    guarded = await gate.asking(guarded) if isinstance(guarded, Ask) else guarded
-            given.append(guarded)
+        given = [await self._before_asking(ask) for ask in asks]
         answers = iter(self._ask([one for one in given if isinstance(one, Ask)]))
         return [next(answers) if isinstance(one, Ask) else one for one in given]
+
+    async def _before_asking(self, ask: Ask) -> Ask | Answer:
+        """Return the question as it may be asked, or the answer that makes it needless: nobody approves in vain."""
+        if ask.key in self._answers:
+            return ask
+        refusal = None
+        if self.rules is not None and ask.kind == "approval" and ask.tool is not None:
+            refusal = self.rules.refusal(ask.tool, ask.arguments)
+        guarded: Ask | Answer = ask
+        if refusal is not None:
+            return Answer(question_id="", approve=False, reason=refusal.message)
+        for gate in self._content if self.gates else ():
+            guarded = await gate.asking(guarded) if isinstance(guarded, Ask) else guarded
+        return guarded
 
     def _ask(self, asks: Sequence[Ask]) -> list[Answer]:
         asks = tuple(handed_over(ask, self._client_tools) for ask in asks)
@@ -301,10 +314,13 @@ class RunLine:
         if ordinal >= len(self._replayable):
             return None
         message = self._fold.messages[self._replayable[ordinal]]
+        return message.id, self._said(message) if self.gates else message.text, message.complete
+
+    def _said(self, message: MessageState) -> str:
         text = message.text
-        for gate in self._content if self.gates else ():
+        for gate in self._content:
             text = gate.said(message.id, text)
-        return message.id, text, message.complete
+        return text
 
     @property
     def new_input(self) -> bool:

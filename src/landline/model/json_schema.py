@@ -33,12 +33,12 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def misfit(value: Any, schema: Mapping[str, Any]) -> str | None:
+def misfit(value: Any, schema: Mapping[str, Any], *, what: str = "the answer") -> str | None:
     """Return where and why `value`, plain JSON data, does not fit `schema`; None when it does.
 
-    The words name places and rules, never what the value holds.
+    `what` is what the value is called. The words name places and rules, never what the value holds.
     """
-    return _Check(schema, MAX_STEPS + MORE_STEPS * _size(value)).fault(value, schema, "the answer", 0)
+    return _Check(schema, MAX_STEPS + MORE_STEPS * _size(value)).fault(value, schema, what, 0)
 
 
 def check(value: Any, schema: Mapping[str, Any]) -> Any:

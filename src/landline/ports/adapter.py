@@ -66,12 +66,14 @@ class ToolPolicy:
 
     `idempotent`: may run again when its outcome is unknown after a crash. `approval`: a human must agree to each call.
     `approvers`: how many different callers must agree. `expires_s`: an open approval counts as denied after this.
+    `deny`: it is never called; the model is told so.
     """
 
     idempotent: bool = False
     approval: bool = False
     approvers: int = 1
     expires_s: float | None = None
+    deny: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -112,6 +114,7 @@ class AgentSpec:
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     mcp: Sequence[McpServer] = ()
     guards: Sequence[Any] = ()
+    unknown_tools: Literal["allow", "deny"] = "allow"
 
     def with_policies(self, tools: "Sequence[BroughtTool]") -> "AgentSpec":
         """Return the spec with the policies of brought tools among its own."""

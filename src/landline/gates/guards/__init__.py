@@ -1,4 +1,4 @@
-"""Guards on content, and what tools may be called: `GuardGate` and `ToolGate` are the gates (TRU-20, TRU-21)."""
+"""Guards on content: what they block or redact is told to nobody (TRU-21)."""
 
 from landline.gates.guards.endpoints import Endpoint
 from landline.gates.guards.gate import GuardGate

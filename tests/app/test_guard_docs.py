@@ -13,7 +13,7 @@ from landline.model.messages import TextPart
 from landline.ports.runs import StartRun
 
 PAGE = Path(__file__).parents[2] / "docs" / "guards.md"
-BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.S)
+BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
 
 
 @pytest.mark.contract("TRU-21")
@@ -22,7 +22,7 @@ BLOCKS = re.findall(r"```python\n(.*?)```", PAGE.read_text("utf-8"), re.S)
 )
 async def test_the_examples_run(tmp_path: Path, block: str, told: str) -> None:
     names: dict[str, Any] = {}
-    exec(block, names)  # noqa: S102 - the page's own code
+    exec(block, names)
     async with Landline([names["agent"]], open=True, data=tmp_path).started() as instance:
         run = (await instance.runs.start(LOCAL, StartRun(input=(TextPart(text="hi"),)))).run
         async for _ in instance.runs.follow(LOCAL, run.id):

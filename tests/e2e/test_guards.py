@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import secrets
 from collections.abc import AsyncIterator, Iterator
@@ -77,10 +78,8 @@ def posts(agent: str, text: str) -> dict[str, tuple[str, Any, dict[str, str]]]:
 async def on_socket(server: ServedProcess, agent: str, text: str) -> bytes:
     told = ""
     async with open_socket(server.url.replace("http", "ws") + "/api/v1/ws") as socket:
-        await socket.send(
-            json.dumps({"op": "start", "id": "1", "agent": agent, "input": text, "subscribe": True})
-        )
-        while not any(end in told for end in ("run.completed", "run.failed", '"error"')):
+        await socket.send(json.dumps({"op": "start", "agent": agent, "input": text, "subscribe": True}))
+        while not any(end in told for end in ("run.completed", "run.failed", '"type":"error"')):
             told += str(await socket.recv())
     return told.encode()
 
@@ -92,6 +91,8 @@ async def every_answer(server: ServedProcess, agent: str, text: str) -> dict[str
             answer = await client.post(path, json=body, headers=headers)
             answers[name] = (answer.status_code, answer.content)
         answers["socket"] = (200, await on_socket(server, agent, text))
+        while (await client.get("/api/v1/runs", params={"status": "running"})).json()["items"]:  # noqa: ASYNC110 - the server is another process
+            await asyncio.sleep(0.05)  # a stream may end with the message that was taken back
         for run in (await client.get("/api/v1/runs", params={"limit": 100})).json()["items"]:
             if run["agent"] != agent:
                 continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,7 @@ Answers = Callable[[str, dict[str, Any]], Awaitable[tuple[int, bytes]]]
 
 
 @asynccontextmanager
-async def judge(answers: Answers) -> AsyncIterator[tuple[str, list[dict[str, Any]]]]:
+async def judge(answers: Answers) -> AsyncGenerator[tuple[str, list[dict[str, Any]]]]:
     """Serve one JSON endpoint on a free port of loopback; what was asked is noted."""
     asked: list[dict[str, Any]] = []
     going: set[asyncio.Task[None]] = set()

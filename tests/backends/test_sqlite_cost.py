@@ -10,6 +10,7 @@ import pytest
 from landline.backends.sqlite import SqliteStore
 from landline.backends.sqlite.writer import Writer
 from landline.model.events import TextDelta
+from landline.model.usage import Spent
 from landline.ports.store import MessageQuery
 from landline.testing.stores import ALICE, Pen, new_thread, start
 
@@ -31,7 +32,7 @@ def writer_of(store: SqliteStore) -> Writer:
 async def turn(store: SqliteStore, thread_id: str) -> None:
     accepted = await start(store, thread_id, "how are you today?")
     assert accepted.claim
-    await Pen(store, accepted.claim).complete("fine, and how are you?" * 5)
+    await Pen(store, accepted.claim).complete("fine, and how are you?" * 5, spent=[Spent(runs=1, seconds=0.1)])
 
 
 @pytest.mark.contract("PRF-5", "THR-3")
@@ -82,7 +83,9 @@ async def test_a_plain_turn_is_two_commits_of_few_statements(store: SqliteStore)
         "INSERT INTO messages",
         "UPDATE threads SET",
         "UPDATE runs SET",
+        "INSERT INTO usage",
     }
+    assert sum("INTO usage" in statement for statement in seen) == 1
 
 
 @pytest.mark.contract("EVT-6")

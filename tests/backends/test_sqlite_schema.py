@@ -209,6 +209,8 @@ async def test_a_database_of_the_first_schema_is_migrated_with_its_runs(tmp_path
         for column in ("agents", "tier", "limits", "replaces"):
             connection.execute(f"ALTER TABLE api_keys DROP COLUMN {column}")
         connection.execute("DROP TABLE users")
+        connection.execute("ALTER TABLE runs DROP COLUMN key_id")
+        connection.execute("DROP TABLE usage")
         connection.execute("UPDATE alembic_version SET version_num = '0001'")
     connection.close()
     store = SqliteStore(path)

@@ -58,7 +58,7 @@ class Admission:
         await self._check_input(caller, request)
         if self.gates:
             request = await self._pass_gates(caller, request, info)
-        return self._accept(request, agent, routed_to)
+        return self._accept(caller, request, agent, routed_to)
 
     async def _pass_gates(self, caller: Caller, request: StartRun, info: AgentInfo) -> StartRun:
         """Return the request as every gate lets it through; what one set aside is let go when a later one refuses."""
@@ -135,7 +135,7 @@ class Admission:
                 raise Invalid("Input takes text, file and image parts only.", code="forged_part")
         return request.input
 
-    def _accept(self, request: StartRun, agent: str, routed_to: str | None) -> AcceptRun:
+    def _accept(self, caller: Caller, request: StartRun, agent: str, routed_to: str | None) -> AcceptRun:
         at = iso(self._clock.now())
         thread_id, new_thread = request.thread_id, None
         if thread_id is None:
@@ -164,6 +164,7 @@ class Admission:
             routed_to=routed_to,
             idempotency=request.idempotency,
             carried=request.carried,
+            key_id=caller.key_id,
         )
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from landline.engine.fold import Fold
 from landline.engine.loop import Bells, Tasks
+from landline.engine.meter import Meter
 from landline.model.errors import AgentFailed, StorageFailed
 from landline.model.events import (
     TERMINAL_EVENTS,
@@ -20,12 +21,14 @@ from landline.model.events import (
     ReasoningDelta,
     Stamped,
     TextDelta,
+    ToolCalled,
     ToolCompleted,
     ToolFailed,
+    UsageReported,
     encode,
     mended,
 )
-from landline.model.runs import Usage
+from landline.model.runs import TERMINAL, Usage
 from landline.model.times import iso
 from landline.ports.clock import Clock
 from landline.ports.store import (
@@ -93,6 +96,7 @@ class RunLog:
         self.spent: Callable[[], float] | None = None
         self._log = log
         self.fold = Fold()
+        self._meter = Meter(log.clock)
         self._pending: list[tuple[Event, bytes | None]] = []
         self._pending_bytes = 0
         self._records: list[tuple[str, bytes]] = []
@@ -116,6 +120,8 @@ class RunLog:
             raise Fenced
         event, body = mended(event)
         self.fold.apply(event)
+        if isinstance(event, (ToolCalled, UsageReported)):
+            self._meter.note(event)
         if self._pending and isinstance(event, (TextDelta, ReasoningDelta)):
             last = self._pending[-1][0]
             fits = isinstance(last, (TextDelta, ReasoningDelta)) and len(last.delta) < LARGEST_DELTA
@@ -180,6 +186,7 @@ class RunLog:
             "model": model,
             "spent_s": spent_s,
             "queued": queued,
+            "spent": self._meter.end(model, runs=int(settle.status in TERMINAL)),
         }
         self._durable = True
         return await self._wait()
@@ -205,7 +212,7 @@ class RunLog:
             Stamped(seq, self.run_id, self.thread_id, at, event.type, encode(event) if body is None else body)
             for seq, (event, body) in enumerate(self._pending, start=self.written + 1)
         ]
-        final = self._final or {"spent_s": self._spent_so_far()}
+        final = self._final or {"spent_s": self._spent_so_far(), "spent": self._meter.take()}
         batch = Append(
             caller=self.caller,
             run_id=self.run_id,
@@ -266,7 +273,8 @@ class Log:
     """All live runs of this process and the one loop that commits them."""
 
     def __init__(self, store: Store, clock: Clock, tasks: Tasks, bells: Bells) -> None:
-        self._store, self._clock, self._tasks, self._bells = store, clock, tasks, bells
+        self._store, self._tasks, self._bells = store, tasks, bells
+        self.clock = clock
         self._live: dict[str, RunLog] = {}
         self._dirty: dict[str, RunLog] = {}
         self._wake = asyncio.Event()
@@ -319,7 +327,7 @@ class Log:
             await self._wake.wait()
             self._wake.clear()
             taken, self._dirty, self._awaited = self._dirty, {}, False
-            at = iso(self._clock.now())
+            at = iso(self.clock.now())
             work = [(run_log, *run_log.take(at)) for run_log in taken.values()]
             results = await self._append([batch for _, batch, _ in work])
             for (run_log, batch, waiters), result in zip(work, results, strict=True):
@@ -329,7 +337,7 @@ class Log:
             pace_s = min(PACE_MOST_S, len(self._live) * PACE_PER_RUN_S)
             if pace_s >= PACE_LEAST_S and not self._awaited:
                 self._rest = asyncio.get_running_loop().create_future()
-                timer = self._clock.call_later(pace_s, self._end_rest)
+                timer = self.clock.call_later(pace_s, self._end_rest)
                 await self._rest
                 timer.cancel()
 
@@ -342,7 +350,7 @@ class Log:
                 logger.warning(
                     "the store refused a commit of %d runs, trying again: %s", len(batches), error.detail
                 )
-                await self._clock.sleep(RETRY_S)
+                await self.clock.sleep(RETRY_S)
             except Exception:  # a fault of ours or of one run's data: the log must go on for the others
                 logger.exception("a commit of %d runs broke", len(batches))
                 if len(batches) == 1:

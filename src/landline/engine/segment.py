@@ -199,6 +199,7 @@ class Segment:
             settings=claim.settings,
             deadline_s=claim.deadline_s,
             needs_context=claim.needs_context or context is not None,
+            key_id=claim.caller.key_id,
         )
 
     def spoken(self) -> list[Message]:

@@ -215,12 +215,13 @@ class FileAdded(Event, frozen=True, kw_only=True, tag="file"):
 
 
 class UsageReported(Event, frozen=True, kw_only=True, tag="usage"):
-    """Tokens of one model call."""
+    """Tokens of one model call; `cost_usd` in US dollars when it is known, `model` when its provider said which answered."""
 
     input_tokens: int
     output_tokens: int
     total_tokens: int
     cost_usd: float | None = None
+    model: str | None = None
 
 
 class Custom(Event, frozen=True, kw_only=True, tag="custom"):

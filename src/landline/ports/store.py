@@ -20,6 +20,8 @@ from landline.ports.audit import AuditRows
 from landline.ports.documents import Documents
 from landline.ports.keys import Keys
 from landline.ports.people import Users
+from landline.model.usage import Spent
+from landline.ports.usage import Usages
 
 __all__ = [
     "AcceptRun",
@@ -133,7 +135,7 @@ class AcceptRun:
     `new_thread` is set when the run makes its thread. `message` is None when a run only answers again below
     `parent_id` (regenerate). `parent_id` None is the head of the moment the run begins at, "" is the root: its
     message begins a branch beside the first one. `queue`: None refuses a busy thread, `last` queues behind all,
-    `first` before all.
+    `first` before all. `key_id` is the API key that asked for it; the claim's caller has it again.
     """
 
     run_id: str
@@ -152,6 +154,7 @@ class AcceptRun:
     routed_to: str | None = None
     idempotency: IdempotencyKey | None = None
     carried: Carried | None = None
+    key_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -210,7 +213,7 @@ class Append:
 
     Nothing of it is written unless the run is `running` under this `epoch` and is the caller's (REL-2). `durable`:
     it is on disk before `append` returns. `spent_s` is the running time so far, without waiting (RUN-10). `keys` came with
-    input to this run: a repeat finds it. `queued`, with a terminal `settle`, are runs of its thread that go before all
+    input to this run: a repeat finds it. `spent` is added to the usage of the batch's day. `queued`, with a terminal `settle`, are runs of its thread that go before all
     others in the queue, in this order.
     """
 
@@ -231,6 +234,7 @@ class Append:
     settle: Settle | None = None
     keys: Sequence[IdempotencyKey] = ()
     queued: Sequence[AcceptRun] = ()
+    spent: Sequence[Spent] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -286,7 +290,7 @@ class NewFile:
     idempotency: IdempotencyKey | None = None
 
 
-class Store(Documents, Keys, Users, AuditRows, Protocol):
+class Store(Documents, Keys, Users, AuditRows, Usages, Protocol):
     """One database. Methods raise NotFound for ids that are not the caller's, StorageFailed when the disk refuses."""
 
     async def open(self) -> None:

@@ -6,6 +6,7 @@ import msgspec
 
 from landline.backends.memory import threads
 from landline.backends.memory.state import QuestionRow, RunRow, State, ThreadRow
+from landline.backends.memory.usage import Place
 from landline.backends.sql.pages import bound_limit, id_cursor, pack
 from landline.backends.sql.rows import parent_of
 from landline.model.callers import Caller
@@ -13,6 +14,7 @@ from landline.model.errors import Busy, Conflict, Invalid
 from landline.model.events import Event, RunCancelled, RunCreated, Stamped, stamp
 from landline.model.runs import TERMINAL, Run
 from landline.model.threads import Page
+from landline.model.usage import Spent
 from landline.ports.store import Accepted, AcceptRun, Append, Appended, Cancelled, Claim, RunQuery
 
 __all__ = [
@@ -125,7 +127,7 @@ def claim(row: RunRow) -> Claim:
     message = row.new.message
     return Claim(
         run=row.run,
-        caller=Caller(tenant=row.tenant, user=row.user),
+        caller=Caller(tenant=row.tenant, user=row.user, key_id=row.new.key_id),
         epoch=row.epoch,
         last_seq=row.events[-1].seq,
         input=message.parts if message else (),
@@ -201,6 +203,7 @@ def append(state: State, batch: Append) -> Appended:
     row.records.update(batch.records)
     for key in batch.keys:
         state.keep_key(Caller(tenant=row.tenant, user=row.user), key, row.run.id)
+    _spend(state, row, batch)
     _ask(row, batch)
     _say(state, row, batch)
     row.spent_s = row.spent_s if batch.spent_s is None else batch.spent_s
@@ -212,6 +215,22 @@ def append(state: State, batch: Append) -> Appended:
         model=batch.model or row.run.model,
     )
     return _settle(state, row, batch)
+
+
+def _spend(state: State, row: RunRow, batch: Append) -> None:
+    at = batch.events[-1].at if batch.events else batch.settle.at if batch.settle else ""
+    run = row.run
+    for spent in batch.spent:
+        place = Place(
+            tenant=row.tenant,
+            day=at[:10],
+            user=row.user,
+            thread_id=run.thread_id,
+            key=row.new.key_id or "",
+            agent=run.agent,
+            model=spent.model or "",
+        )
+        state.usage[place] = state.usage.get(place, Spent()).plus(spent)
 
 
 def _ask(row: RunRow, batch: Append) -> None:

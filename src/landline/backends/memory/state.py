@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from landline.model.audit import AuditEntry
+from landline.backends.memory.usage import Place
 from landline.model.callers import Caller
 from landline.model.errors import Invalid, NotFound
 from landline.model.events import Stamped
@@ -11,6 +12,7 @@ from landline.model.files import FileInfo
 from landline.model.messages import Message
 from landline.model.runs import ACTIVE, TERMINAL, Answer, Outcome, Question, Run
 from landline.model.threads import Thread
+from landline.model.usage import Spent
 from landline.ports.documents import Document
 from landline.ports.keys import KeyRow
 from landline.ports.people import UserRow
@@ -107,6 +109,7 @@ class State:
     )
     audit: dict[int, AuditEntry] = field(default_factory=dict[int, AuditEntry])
     audited: int = 0
+    usage: dict[Place, Spent] = field(default_factory=dict[Place, Spent])
     accepted: int = 0
 
     def thread(self, caller: Caller, thread_id: str) -> ThreadRow:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from landline.backends.memory import audit, documents, people, questions, runs, threads
+from landline.backends.memory import audit, documents, people, questions, runs, threads, usage
 from landline.backends.memory.state import State, missing
 from landline.backends.sql.pages import bound_limit
 from landline.model.audit import AuditEntry
@@ -13,6 +13,7 @@ from landline.model.messages import Message
 from landline.model.runs import ACTIVE, Answer, Question, Run
 from landline.model.threads import Page, Thread
 from landline.ports.audit import AuditQuery
+from landline.model.usage import UsageRow
 from landline.ports.documents import Document, DocumentWrite
 from landline.ports.keys import KeyRow, NewKey
 from landline.ports.people import NewUser, UserPatch, UserRow
@@ -33,6 +34,7 @@ from landline.ports.store import (
     ThreadPatch,
     ThreadQuery,
 )
+from landline.ports.usage import UsageQuery
 
 __all__ = ["MemoryStore"]
 
@@ -218,6 +220,9 @@ class MemoryStore:
 
     async def prune_audit(self, caller: Caller, *, before: str, entry: AuditEntry) -> int:
         return audit.prune(self._state, caller, before, entry)
+
+    async def usage(self, caller: Caller, query: UsageQuery) -> Page[UsageRow]:
+        return usage.usage(self._state.usage, caller, query)
 
     async def verify(self, caller: Caller) -> list[str]:
         broken: list[str] = []

@@ -2,10 +2,19 @@
 
 import base64
 import binascii
+from collections.abc import Sequence
 
 from landline.model.errors import Invalid
 
-__all__ = ["bound_limit", "id_cursor", "number_cursor", "pack", "pair_cursor"]
+__all__ = [
+    "bound_limit",
+    "group_cursor",
+    "id_cursor",
+    "number_cursor",
+    "pack",
+    "pack_group",
+    "pair_cursor",
+]
 
 LARGEST_PAGE = 1_000
 
@@ -27,7 +36,7 @@ def _unpack(cursor: str, parts: int) -> list[str]:
     except (UnicodeError, binascii.Error, ValueError):
         place = []
     if len(place) != parts or not all(place) or any(not part.isprintable() for part in place):
-        raise Invalid("The cursor is not one that this server gave out.", code="bad_cursor")
+        raise _bad_cursor()
     return place
 
 
@@ -50,5 +59,22 @@ def number_cursor(cursor: str | None) -> int:
         return 0
     text = _unpack(cursor, 1)[0]
     if not (text.isascii() and text.isdecimal()) or len(text) > 18:
-        raise Invalid("The cursor is not one that this server gave out.", code="bad_cursor")
+        raise _bad_cursor()
     return int(text)
+
+
+def pack_group(values: Sequence[str]) -> str:
+    """Return the cursor of a group; its values may be empty and hold anything."""
+    return pack(*(f".{value.encode().hex()}" for value in values))
+
+
+def group_cursor(cursor: str, parts: int) -> list[str]:
+    """Return the values of the group that a cursor names."""
+    try:
+        return [bytes.fromhex(part.removeprefix(".")).decode() for part in _unpack(cursor, parts)]
+    except ValueError:
+        raise _bad_cursor() from None
+
+
+def _bad_cursor() -> Invalid:
+    return Invalid("The cursor is not one that this server gave out.", code="bad_cursor")

@@ -123,7 +123,7 @@ def claim_of(row: Row) -> Claim:
     message = None if row["input"] is None else decode_input(row["input"])
     return Claim(
         run=run_of(row),
-        caller=Caller(tenant=row["tenant"], user=row["user_id"]),
+        caller=Caller(tenant=row["tenant"], user=row["user_id"], key_id=row["key_id"]),
         epoch=row["epoch"],
         last_seq=row["last_seq"],
         input=message.parts if message else (),

@@ -112,6 +112,7 @@ runs = sa.Table(
     sa.Column("cancel_by", sa.Text),
     sa.Column("routed_to", sa.Text),
     sa.Column("carried", sa.LargeBinary),
+    sa.Column("key_id", sa.Text),
     sa.Index("runs_by_owner", "tenant", "user_id", "id"),
     sa.Index("runs_by_thread", "thread_id", "id"),
     # One active run per thread, whatever the code above believes (REL-5).
@@ -274,4 +275,31 @@ audit = sa.Table(
     sa.Column("details", sa.Text, nullable=False),
     sa.Index("audit_by_tenant", "tenant", "n"),
     sa.Index("audit_by_time", "at"),
+)
+
+# Sums, not facts: the log has those. No foreign keys: what was used stays used when a thread is deleted.
+usage = sa.Table(
+    "usage",
+    metadata,
+    sa.Column("n", sa.Integer, primary_key=True),
+    sa.Column("tenant", sa.Text, nullable=False),
+    sa.Column("day", sa.Text, nullable=False),
+    sa.Column("user_id", sa.Text, nullable=False),
+    sa.Column("thread_id", sa.Text, nullable=False),
+    # Empty when there was none or nobody knows it: NULLs would not be equal in the index.
+    sa.Column("key_id", sa.Text, nullable=False),
+    sa.Column("agent", sa.Text, nullable=False),
+    sa.Column("model", sa.Text, nullable=False),
+    sa.Column("runs", sa.Integer, nullable=False),
+    sa.Column("model_calls", sa.Integer, nullable=False),
+    sa.Column("unpriced_calls", sa.Integer, nullable=False),
+    sa.Column("tool_calls", sa.Integer, nullable=False),
+    sa.Column("input_tokens", sa.BigInteger, nullable=False),
+    sa.Column("output_tokens", sa.BigInteger, nullable=False),
+    sa.Column("cost_usd", sa.Float),
+    sa.Column("seconds", sa.Float, nullable=False),
+    sa.Index(
+        "usage_by_place", "tenant", "day", "user_id", "thread_id", "key_id", "agent", "model", unique=True
+    ),
+    sa.Index("usage_by_thread", "thread_id"),
 )

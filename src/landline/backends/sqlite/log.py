@@ -20,6 +20,8 @@ from landline.backends.sql.statements import owned
 from landline.backends.sql.statements import questions as question_sql
 from landline.backends.sql.statements import runs as sql
 from landline.backends.sql.statements import threads as thread_sql
+from landline.backends.sql.statements import usage as usage_sql
+from landline.backends.sql.usage import usage_columns
 from landline.backends.sqlite.caller import missing, named, who
 from landline.backends.sqlite.claims import promote
 from landline.backends.sqlite.connection import first
@@ -130,6 +132,7 @@ def _is_plain(batch: Append) -> bool:
         or batch.questions
         or batch.progress
         or batch.keys
+        or batch.spent
         or batch.usage is not None
         or batch.model is not None
         or batch.spent_s is not None
@@ -161,6 +164,7 @@ def _append_one(connection: sqlite3.Connection, batch: Append) -> Appended:
         _insert_own_events(connection, batch)
     for key, value in batch.records:
         connection.execute(sql.UPSERT_RECORD, {"n": n, "key": key, "value": value})
+    _spend(connection, batch, state)
     _ask(connection, batch, state)
     tail_id = _say(connection, batch, state)
     settle = batch.settle
@@ -188,6 +192,12 @@ def _insert_own_events(connection: sqlite3.Connection, batch: Append) -> None:
         inserted = connection.executemany(sql.INSERT_EVENT, rows).rowcount
     if inserted != len(batch.events):
         raise sqlite3.IntegrityError("the run changed inside a transaction")
+
+
+def _spend(connection: sqlite3.Connection, batch: Append, state: Row) -> None:
+    """Add what was used to the sums of the day."""
+    for spent in batch.spent:
+        connection.execute(usage_sql.ADD, usage_columns(spent, batch, state))
 
 
 def _ask(connection: sqlite3.Connection, batch: Append, state: Row) -> None:

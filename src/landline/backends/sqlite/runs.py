@@ -109,6 +109,7 @@ def _insert(
         "deadline_s": new.deadline_s,
         "routed_to": new.routed_to,
         "carried": optional_json(new.carried),
+        "key_id": new.key_id,
     }
     connection.execute(sql.INSERT, row)
     parts = new.message.parts if new.message else ()
@@ -132,7 +133,7 @@ def _insert(
     )
     claim = Claim(
         run=run,
-        caller=owner,
+        caller=replace(owner, key_id=new.key_id),
         epoch=1,
         last_seq=1,
         input=parts,

@@ -1,4 +1,4 @@
--- What the migrations up to 0005 leave on SQLite, as text; see schema.py. A test holds the two equal.
+-- What the migrations up to 0006 leave on SQLite, as text; see schema.py. A test holds the two equal.
 
 CREATE TABLE alembic_version (
     version_num VARCHAR(32) NOT NULL,
@@ -189,6 +189,7 @@ CREATE TABLE runs (
     cancel_by TEXT,
     routed_to TEXT,
     carried BLOB,
+    key_id TEXT,
     PRIMARY KEY (n),
     FOREIGN KEY(thread_id) REFERENCES threads (id) ON DELETE CASCADE,
     UNIQUE (id)
@@ -253,6 +254,28 @@ CREATE TABLE questions (
 CREATE INDEX questions_by_run ON questions (run_n);
 CREATE INDEX questions_expiring ON questions (expires_at) WHERE status = 'open';
 CREATE INDEX questions_open ON questions (tenant, id) WHERE status = 'open';
+CREATE TABLE usage (
+    n INTEGER NOT NULL,
+    tenant TEXT NOT NULL,
+    day TEXT NOT NULL,
+    user_id TEXT NOT NULL,
+    thread_id TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    agent TEXT NOT NULL,
+    model TEXT NOT NULL,
+    runs INTEGER NOT NULL,
+    model_calls INTEGER NOT NULL,
+    unpriced_calls INTEGER NOT NULL,
+    tool_calls INTEGER NOT NULL,
+    input_tokens BIGINT NOT NULL,
+    output_tokens BIGINT NOT NULL,
+    cost_usd FLOAT,
+    seconds FLOAT NOT NULL,
+    PRIMARY KEY (n)
+);
+
+CREATE UNIQUE INDEX usage_by_place ON usage (tenant, day, user_id, thread_id, key_id, agent, model);
+CREATE INDEX usage_by_thread ON usage (thread_id);
 CREATE TABLE votes (
     question_n INTEGER NOT NULL,
     user_id TEXT NOT NULL,

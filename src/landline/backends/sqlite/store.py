@@ -6,6 +6,7 @@ from pathlib import Path
 
 from landline.backends.sql.errors import DatabaseLocked
 from landline.backends.sql.statements import people as people_sql
+from landline.backends.sql.usage import page_of, sums
 from landline.backends.sqlite import (
     audit,
     cancelling,
@@ -33,6 +34,7 @@ from landline.model.messages import Message
 from landline.model.runs import Answer, Question, Run
 from landline.model.threads import Page, Thread
 from landline.ports.audit import AuditQuery
+from landline.model.usage import UsageRow
 from landline.ports.documents import Document, DocumentWrite
 from landline.ports.keys import KeyRow, NewKey
 from landline.ports.people import NewUser, UserPatch, UserRow
@@ -53,6 +55,7 @@ from landline.ports.store import (
     ThreadPatch,
     ThreadQuery,
 )
+from landline.ports.usage import UsageQuery
 
 __all__ = ["SqliteStore"]
 
@@ -297,6 +300,10 @@ class SqliteStore:
 
     async def prune_audit(self, caller: Caller, *, before: str, entry: AuditEntry) -> int:
         return await self._writer.run(lambda c: audit.prune(c, caller, before, entry), durable=True)
+
+    async def usage(self, caller: Caller, query: UsageQuery) -> Page[UsageRow]:
+        statement, parameters = sums(caller, query)
+        return page_of(query, await self._readers.run(lambda c: c.execute(statement, parameters).fetchall()))
 
     async def verify(self, caller: Caller) -> list[str]:
         return await self._readers.run(verify.verify) if caller.system else []

@@ -16,6 +16,7 @@ from landline.testing.stores.questions import QuestionPromises
 from landline.testing.stores.runs import RunPromises
 from landline.testing.stores.takeover import TakeoverPromises
 from landline.testing.stores.threads import ThreadPromises
+from landline.testing.stores.usage import UsagePromises
 
 __all__ = ["StoreConformance"]
 
@@ -31,6 +32,7 @@ class StoreConformance(
     PeoplePromises,
     DocumentPromises,
     AuditPromises,
+    UsagePromises,
 ):
     """Everything a store promises while it is open."""
 

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
 
 __all__ = ["HEAD", "REVISIONS", "upgrade"]
 
-REVISIONS = ("0001", "0002", "0003", "0004", "0005")
+REVISIONS = ("0001", "0002", "0003", "0004", "0005", "0006")
 """Every revision this build knows, oldest first; a database at any other was written by a newer build."""
 
 HEAD = REVISIONS[-1]

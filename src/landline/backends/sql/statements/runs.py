@@ -8,16 +8,16 @@ COLUMNS = """r.n, r.id, r.thread_id, r.agent, r.status, r.created_at, r.output, 
     r.error, r.attempt, r.started_at, r.ended_at, r.metadata, r.routed_to"""
 
 _CLAIM_COLUMNS = f"""{COLUMNS}, r.tenant, r.user_id, r.epoch, r.owner, r.input, r.parent_id, r.tail_id, r.settings,
-    r.deadline_s, r.spent_s, r.needs_context, r.cancel_by, r.attempts_without_progress, r.carried,
+    r.deadline_s, r.spent_s, r.needs_context, r.cancel_by, r.attempts_without_progress, r.carried, r.key_id,
     (SELECT coalesce(max(e.seq), 0) FROM events e WHERE e.run_n = r.n) AS last_seq"""
 
 INSERT = """
 INSERT INTO runs (id, thread_id, tenant, user_id, agent, status, epoch, owner, attempt, attempts_without_progress,
     rank, created_at, input, parent_id, tail_id, metadata, settings, deadline_s, spent_s, needs_context,
-    routed_to, carried)
+    routed_to, carried, key_id)
 VALUES (:id, :thread_id, :tenant, :user, :agent, :status, :epoch, :owner, 1, 0, :rank, :at, :input, :parent_id,
     :tail_id, :metadata, :settings, :deadline_s, 0, :needs_context, :routed_to,
-    :carried)
+    :carried, :key_id)
 """
 
 GET = f"SELECT {COLUMNS} FROM runs r WHERE r.id = :id AND {owned('r')}"
@@ -25,7 +25,7 @@ GET = f"SELECT {COLUMNS} FROM runs r WHERE r.id = :id AND {owned('r')}"
 CLAIM = f"SELECT {_CLAIM_COLUMNS} FROM runs r WHERE r.id = :id AND {owned('r')}"
 
 STATE = f"""
-SELECT r.n, r.thread_id, r.agent, r.owner, r.tail_id, r.attempts_without_progress,
+SELECT r.n, r.tenant, r.user_id, r.thread_id, r.key_id, r.agent, r.owner, r.tail_id, r.attempts_without_progress,
     EXISTS (SELECT 1 FROM runs q WHERE q.thread_id = r.thread_id AND q.status = 'queued') AS followed,
     EXISTS (SELECT 1 FROM questions q WHERE q.run_n = r.n AND q.status = 'open') AS asking
 FROM runs r WHERE r.id = :id AND r.epoch = :epoch AND r.status = 'running' AND {owned("r")}

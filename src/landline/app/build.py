@@ -14,7 +14,7 @@ from landline.app import plugins
 from landline.app.auditing import audited_ports
 from landline.app.context import HostContext
 from landline.app.edge import door_of
-from landline.app.gates import gates_of
+from landline.app.gates import gates_of, price_of
 from landline.app.identity import (
     accounts_of,
     authenticator_of,
@@ -160,6 +160,7 @@ class Landline:
         specs = [item.spec for item in self._loaded or () if item.spec]
         gates = gates_of(self.settings, self.store, self.clock, self.limiter, specs, lambda: self.egress)
         core.admission.gates = core.driver.gates = gates
+        core.driver.price = price_of(self.settings)
         return core
 
     @cached_property

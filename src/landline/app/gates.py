@@ -9,13 +9,13 @@ from landline.gates.limits import Limiter, RunLimits
 from landline.ports.adapter import AgentSpec
 from landline.ports.clock import Clock
 from landline.ports.egress import Egress
-from landline.ports.gates import Gate
+from landline.ports.gates import Gate, Price
 from landline.ports.store import Store
 
 if TYPE_CHECKING:
     from landline.gates.guards import Endpoint, GuardGate
 
-__all__ = ["gates_of"]
+__all__ = ["gates_of", "price_of"]
 
 
 def gates_of(
@@ -30,6 +30,7 @@ def gates_of(
     gates: list[Gate] = []
     if limiter is not None:
         gates.append(RunLimits(limiter, store, clock))
+    gates.extend(budgets_of(settings, store, clock))
     if settings.guards or any(spec.guards for spec in specs):
         gates.append(_guards(settings, specs, egress))
     return gates
@@ -72,3 +73,19 @@ def _guards(
         fail_open=settings.guard_fail == "open",
         timeout_s=settings.guard_timeout_s,
     )
+
+
+def budgets_of(settings: Settings, store: Store, clock: Clock) -> Sequence[Gate]:
+    """Return the gate of budgets, when there are any."""
+    if not settings.budgets:
+        return ()
+    from landline.gates.budgets import Budgets, Rule
+
+    return (Budgets([Rule.of(text) for text in settings.budgets], store, clock),)
+
+
+def price_of(settings: Settings) -> Price:
+    """Return what fills in the cost of model calls."""
+    from landline.gates.budgets.prices import Prices
+
+    return Prices(settings.prices)

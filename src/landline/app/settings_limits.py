@@ -1,12 +1,21 @@
 """Settings of limits and budgets (TRU-8..10, RES-6)."""
 
-from pydantic import Field, field_validator
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, NoDecode
 
 from landline.app.settings_words import Words
 
 __all__ = ["LimitSettings"]
+
+
+def _rules(value: Any) -> Any:
+    """Take `a, b` from a variable or an option as two rules; lists pass as they are."""
+    return (
+        tuple(rule.strip() for rule in value.split(",") if rule.strip()) if isinstance(value, str) else value
+    )
 
 
 class LimitSettings(BaseSettings):
@@ -22,6 +31,18 @@ class LimitSettings(BaseSettings):
     )
     trusted_proxies: Words = Field(
         (), description="Addresses and networks of proxies in front, whose X-Forwarded-For is believed"
+    )
+    budgets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_rules)] = Field(
+        (),
+        description="What may be used: `run: 50 tool calls`, `user: 2 usd/day`, `agent:notes: 100000 tokens/day`; "
+        "of a run, thread, user, key, agent or tenant, in tokens, usd, tool calls, model calls or seconds",
+    )
+    budgets_reached: Literal["end", "wait"] = Field(
+        "end", description="What a run does that has used a budget up: end; `wait` is not built yet"
+    )
+    prices: dict[str, tuple[float, float]] = Field(
+        default_factory=dict[str, tuple[float, float]],
+        description="Your own prices by model, `*` for all others: US dollars for a million tokens in, and out",
     )
 
     @field_validator("limits")
@@ -58,6 +79,49 @@ class LimitSettings(BaseSettings):
         except ValueError as error:
             raise _wrong(str(error), "write 10.0.0.0/8 or 192.0.2.1") from None
         return networks
+
+    @field_validator("budgets")
+    @classmethod
+    def _budgets_are_rules(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
+        from landline.gates.budgets.rules import Rule
+
+        for rule in rules:
+            try:
+                Rule.of(rule)
+            except ValueError as error:
+                raise PydanticCustomError(
+                    "config_invalid_value",
+                    "{said}",
+                    {
+                        "said": str(error),
+                        "how": "write for example `run: 50 tool calls` or `user: 2 usd/day`",
+                    },
+                ) from None
+        return rules
+
+    @field_validator("budgets_reached")
+    @classmethod
+    def _ends(cls, how: str) -> str:
+        if how == "wait":
+            raise PydanticCustomError(
+                "config_not_built",
+                "not built yet: runs that wait for a new budget",
+                {"how": "leave it at `end`: the run ends with the budget's code and can be started again"},
+            )
+        return how
+
+    @field_validator("prices")
+    @classmethod
+    def _no_negative_price(cls, prices: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+        for model, price in prices.items():
+            if not all(0 <= side < float("inf") for side in price):
+                raise PydanticCustomError(
+                    "config_invalid_value",
+                    "the price of {model} is not two amounts of dollars",
+                    {"model": model, "how": "write for example prices = {{ my-model = [0.5, 1.5] }}"},
+                )
+        return prices
+
 
 
 def _wrong(said: str, how: str) -> PydanticCustomError:

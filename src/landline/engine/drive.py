@@ -12,6 +12,8 @@ from dataclasses import replace
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from landline.engine.admit import drop
 from landline.engine.carried import client_tool_names, history_of, tools_of
 from landline.engine.deadlines import watch
@@ -32,7 +34,7 @@ from landline.model.messages import Part
 from landline.model.times import iso
 from landline.ports.adapter import Adapter, AgentSpec, BringsTools, Finished, Suspended, Turn
 from landline.ports.clock import Clock
-from landline.ports.gates import Gate, GatedRun
+from landline.ports.gates import Gate, GatedRun, Price
 from landline.ports.runs import Files, HeldContext
 from landline.ports.store import Claim, Store
 
@@ -84,6 +86,7 @@ class Driver:
         self.on_waiting: Callable[[], None] = lambda: None
         self.bring: BringsTools | None = None
         self.gates: Sequence[Gate] = ()
+        self.price: Price | None = None
         self.deadline_s: float | None = None
         self.idle_timeout_s: float | None = None
 
@@ -318,6 +321,7 @@ class Driver:
                 settled.key: settled for settled in await self._store.settled_questions(caller, run_id)
             }
         line = RunLine(
+            price=self.price,
             run_log=segment.run_log,
             records=records,
             answers=answers,
@@ -328,9 +332,18 @@ class Driver:
             tasks=self._tasks,
             client_tools=client_tool_names(claim),
         )
-        stop = partial(self._stop_with, segment)
-        gated = GatedRun(run=claim.run, caller=caller, spec=spec, again=again, stop=stop, line=line)
+        gated = GatedRun(
+            run=claim.run,
+            caller=caller,
+            spec=spec,
+            again=again,
+            stop=partial(self._stop_with, segment),
+            line=line,
+            spent=msgspec.structs.replace(fold.spent, seconds=claim.spent_s),
+        )
         line.gates = [line_gate for gate in self.gates if (line_gate := gate.on_line(gated)) is not None]
+        if line.gates:  # what they count in seconds must survive a crash
+            segment.run_log.spent = lambda: segment.spent_s
         return line
 
     async def _stored(self, claim: Claim) -> list[Stamped]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from landline.engine.meter import spent_of
 from landline.model.errors import ErrorInfo
 from landline.model.events import (
     Event,
@@ -42,6 +43,7 @@ from landline.model.messages import (
     text_of,
 )
 from landline.model.runs import Usage
+from landline.model.usage import Spent
 from landline.ports.store import NewMessage
 
 __all__ = ["Fold", "MessageState", "ToolState"]
@@ -100,6 +102,8 @@ class Fold:
         """What the user gave the running turn, by message id, in order."""
         self._order: list[str] = []
         self.usage = Usage()
+        self.spent = Spent()
+        """Model calls and calls of tools, with what they used."""
         self.attempt = 0
         self.last_type: str | None = None
         self._loose: list[Part] = []
@@ -133,6 +137,7 @@ class Fold:
             case MessageRetracted(message_id=id_):
                 self._drop(id_)
             case ToolCalled(call_id=id_, name=name, arguments=arguments):
+                self.spent = self.spent.plus(spent_of(event))
                 self.tools[id_] = ToolState(name=name, arguments=arguments)
                 self._loose.append(ToolCallPart(call_id=id_, name=name, arguments=arguments))
                 self._homes[id_] = self._loose
@@ -149,6 +154,7 @@ class Fold:
             case FileAdded(message_id=id_, file_id=file_id, name=name, media_type=media_type):
                 self.messages[id_].after.append(FilePart(file_id=file_id, name=name, media_type=media_type))
             case UsageReported():
+                self.spent = self.spent.plus(spent_of(event))
                 self.usage = self.usage.plus(
                     Usage(
                         input_tokens=event.input_tokens,

@@ -22,14 +22,22 @@ from landline.engine.loop import Tasks
 from landline.engine.tools import ToolRules, approved_arguments
 from landline.model.callers import Caller
 from landline.model.errors import ErrorInfo
-from landline.model.events import Event, QuestionAsked, ToolCalled, ToolCompleted, ToolFailed, mended
+from landline.model.events import (
+    Event,
+    QuestionAsked,
+    ToolCalled,
+    ToolCompleted,
+    ToolFailed,
+    UsageReported,
+    mended,
+)
 from landline.model.ids import new_id
 from landline.model.messages import Part
 from landline.model.runs import Answer, Question
 from landline.model.times import iso
 from landline.ports.adapter import Ask, Finished, OutcomeUnknown, Suspended, ToolCall, ToolRaised
 from landline.ports.clock import Clock
-from landline.ports.gates import ContentGate, LineGate, Withheld
+from landline.ports.gates import ContentGate, LineGate, ModelGate, Price, Withheld
 from landline.ports.runs import Files
 from landline.ports.store import NewQuestion, Settled, Store
 
@@ -71,13 +79,14 @@ class RunLine:
         tasks: Tasks,
         client_tools: frozenset[str] = frozenset(),
         gates: Sequence[LineGate] = (),
+        price: Price | None = None,
     ) -> None:
         self.last_activity = clock.steady()
         self.stopping = False
         self.tools_running = 0
         self.open_questions: list[Question] = []
         self.unstoppable: set[str] = set()
-        self.gates = gates
+        self.gates, self._price = gates, price
         self.rules: ToolRules | None = None
         self._run_log, self._fold, self._clock = run_log, run_log.fold, clock
         self._records, self._client_tools = dict(records), client_tools
@@ -111,6 +120,8 @@ class RunLine:
     async def emit(self, *events: Event) -> None:
         """Append `events`; waits only when the log is far behind."""
         for event in await self._passing(events) if self.gates else events:
+            if isinstance(event, UsageReported) and self._price is not None:
+                event = await self._price(event)  # noqa: PLW2901 - the same event, with its cost
             self.add(event)
         if self._run_log.behind or self.stopping:
             await self._run_log.flushed()
@@ -129,6 +140,12 @@ class RunLine:
             for event in rest:
                 self.add(event)
         return finished
+
+    async def before_model(self, *, elsewhere: bool = False) -> None:
+        """Wait until the gates agree that a model is asked."""
+        for gate in self.gates:
+            if isinstance(gate, ModelGate):
+                await gate.before_model(elsewhere=elsewhere)
 
     def close_gates(self) -> None:
         """Tell the gates that the segment is over."""

@@ -11,6 +11,7 @@ LandlineError
 ├── Gone               the cursor cannot be served any more
 ├── TooLarge           over a limit
 ├── RateLimited        too often, or too much at once
+├── BudgetExceeded     what the caller may use is used up
 ├── Unavailable        cannot now, try again
 │   ├── StorageFailed  the store cannot write
 │   └── Draining       the server is stopping
@@ -28,6 +29,7 @@ from landline.model.redaction import redacted
 
 __all__ = [
     "AgentFailed",
+    "BudgetExceeded",
     "Busy",
     "Conflict",
     "Draining",
@@ -193,6 +195,13 @@ class RateLimited(LandlineError):
     ) -> None:
         super().__init__(detail, code=code, retry_after_s=max(1, retry_after_s))
         self.states = tuple(states)
+
+
+class BudgetExceeded(LandlineError):
+    """What the caller may use is used up; `code` names the limit, and it is soon enough again after `retry_after_s`."""
+
+    kind = "limited"
+    code = "budget_exceeded"
 
 
 class Unavailable(LandlineError):

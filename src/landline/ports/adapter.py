@@ -195,6 +195,16 @@ class Line(Protocol):
         """Append `events` to the log in order, without waiting for the disk; waits only when the log is far behind."""
         ...
 
+    async def before_model(self, *, elsewhere: bool = False) -> None:
+        """Wait until a model may be asked; called before each request that is really made, never for a replayed one.
+
+        `elsewhere`: it is another server's agent that is asked, who may in turn ask for runs of this one.
+
+        The `usage` event of its answer, or the next request of the same task, tells that it is over. An adapter that does not
+        say so is stopped by budgets only after the call that exceeds them (TRU-9).
+        """
+        ...
+
     async def tool(
         self,
         call: ToolCall,

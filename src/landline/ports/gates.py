@@ -4,15 +4,16 @@ A gate is asked in the order in which the composition root lists them. One that 
 while it goes on: `on_line` returns None.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 from landline.model.agents import AgentInfo
 from landline.model.callers import Caller
 from landline.model.errors import ErrorInfo
-from landline.model.events import Event
+from landline.model.events import Event, UsageReported
 from landline.model.runs import Answer, Run
+from landline.model.usage import Spent
 from landline.ports.adapter import AgentSpec, Ask, Finished, ToolCall, ToolRaised
 from landline.ports.runs import StartRun
 
@@ -23,6 +24,8 @@ __all__ = [
     "GatedRun",
     "LineGate",
     "LineOfGate",
+    "ModelGate",
+    "Price",
     "Reserving",
     "Stop",
     "Withheld",
@@ -60,9 +63,13 @@ class LineOfGate(Protocol):
         ...
 
 
+Price = Callable[[UsageReported], Awaitable[UsageReported]]
+"""Returns the usage of a model call with what it cost, if anybody knows."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GatedRun:
-    """A segment about to begin, as gates see it. `again` tells that the run has had segments before."""
+    """A segment about to begin, as gates see it. `again` tells that the run has had segments before, in which it used `spent`."""
 
     run: Run
     caller: Caller
@@ -70,6 +77,7 @@ class GatedRun:
     again: bool
     stop: Stop
     line: LineOfGate
+    spent: Spent = field(default_factory=Spent)
 
 
 class LineGate(Protocol):
@@ -118,6 +126,15 @@ class ContentGate(LineGate, Protocol):
 
     def said(self, message_id: str, told: str) -> str:
         """Return what the agent said where the log has `told`, with `UNTOLD` for what was taken out."""
+        ...
+
+
+@runtime_checkable
+class ModelGate(Protocol):
+    """What a line gate has besides when it must agree to calls of models."""
+
+    async def before_model(self, *, elsewhere: bool) -> None:
+        """Agree to a request to a model before it is made; see `Line.before_model`. Stops the run to refuse it."""
         ...
 
 

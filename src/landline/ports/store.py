@@ -16,11 +16,11 @@ from landline.model.files import FileInfo
 from landline.model.messages import Message, Native, Part, Role
 from landline.model.runs import Answer, Outcome, Question, Run, Status, Usage
 from landline.model.threads import Page, Thread
+from landline.model.usage import Spent
 from landline.ports.audit import AuditRows
 from landline.ports.documents import Documents
 from landline.ports.keys import Keys
 from landline.ports.people import Users
-from landline.model.usage import Spent
 from landline.ports.usage import Usages
 
 __all__ = [

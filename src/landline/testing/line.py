@@ -76,6 +76,8 @@ class MemoryLine:
         self.die_before: type[Event] | None = None
         """The next event of this kind kills the worker instead of being stored."""
         self.client_tools: set[str] = set()
+        self.model_calls = 0
+        """How often the adapter said that it is about to ask a model."""
         self._crash_at = crash_at
         self._unstored: dict[str, bytes] = {}
         self._inherited: set[str] = set()
@@ -100,6 +102,12 @@ class MemoryLine:
         """Append `events`."""
         for event in events:
             self._add(event)
+
+    async def before_model(self, *, elsewhere: bool = False) -> None:
+        """Note that a model is about to be asked."""
+        if self.dead:
+            raise Crashed
+        self.model_calls += 1
 
     async def tool(
         self,

@@ -140,6 +140,7 @@ class JournalClient:
                 await context.send(event)
             self._number += 1
             return self._learn(frame, sent, cast("ModelResponse", response))
+        await self._line.before_model()
         tap = _Tap(context, self._models, shown=frame.shown)
         response = await self._ask(messages, replace(context, stream=cast("Any", tap)), given)
         check_whole(response)
@@ -230,7 +231,9 @@ class _Listener:
 def _usage_of(response: ModelResponse) -> Event:
     usage = response.usage
     asked, said = int(usage.prompt_tokens or 0), int(usage.completion_tokens or 0)
-    return UsageReported(input_tokens=asked, output_tokens=said, total_tokens=asked + said)
+    return UsageReported(
+        input_tokens=asked, output_tokens=said, total_tokens=asked + said, model=response.model or None
+    )
 
 
 def _provider_tools(sent: Sequence[BaseEvent]) -> list[Event]:

@@ -21,7 +21,7 @@ from langgraph.config import get_config
 from langgraph.errors import GraphBubbleUp, GraphInterrupt, ParentCommand
 
 from landline.adapters.langgraph.failures import check_whole
-from landline.adapters.langgraph.marks import Barrier, mark, speaker_of, usage_of
+from landline.adapters.langgraph.marks import Barrier, mark, model_of, speaker_of, usage_of
 from landline.adapters.langgraph.results import BROUGHT_CODES, HandledError, dump_result, load_result, refusal
 from landline.adapters.langgraph.settings import with_settings
 from landline.adapters.langgraph.stopping import stopped_for_sure
@@ -132,6 +132,7 @@ class Journal:
         if stored is not None:
             self.recorded_runs.add(run_manager.run_id)
             return ChatResult(generations=[ChatGeneration(message=stored.load())])
+        await self._line.before_model()
         within = _task()
         self._asking[within] += 1
         try:
@@ -184,8 +185,7 @@ class Journal:
             taken.add(call["id"])
 
     def _learn(self, message: AIMessage) -> None:
-        metadata = cast("dict[str, Any]", message.response_metadata)
-        self.model = metadata.get("model_name") or metadata.get("model") or self.model
+        self.model = model_of(message) or self.model
         self._call_ids.update(call["id"] for call in message.tool_calls if call["id"])
 
     # tools

@@ -14,7 +14,7 @@ from langgraph.config import get_config
 from landline.adapters.langgraph.failures import check_whole
 from landline.model.events import UsageReported
 
-__all__ = ["Barrier", "Watch", "Whole", "mark", "speaker_of", "usage_of"]
+__all__ = ["Barrier", "Watch", "Whole", "mark", "model_of", "speaker_of", "usage_of"]
 
 _STREAM = "__pregel_stream"
 """Where the framework keeps the stream of the run in a node's configuration."""
@@ -56,6 +56,12 @@ def speaker_of(metadata: Mapping[str, Any]) -> str:
     return str(metadata.get("lc_agent_name") or path[-2].split(":")[0]) if len(path) > 1 else ""
 
 
+def model_of(message: AIMessage) -> str | None:
+    """Return the model that answered, if its provider tells it."""
+    metadata = cast("dict[str, Any]", message.response_metadata)
+    return metadata.get("model_name") or metadata.get("model")
+
+
 def usage_of(message: AIMessage) -> UsageReported | None:
     """Return the event of a response's usage, if the model tells it."""
     usage = message.usage_metadata
@@ -65,6 +71,7 @@ def usage_of(message: AIMessage) -> UsageReported | None:
         input_tokens=usage["input_tokens"],
         output_tokens=usage["output_tokens"],
         total_tokens=usage["total_tokens"],
+        model=model_of(message),
     )
 
 

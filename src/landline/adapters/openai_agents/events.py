@@ -206,6 +206,7 @@ def usage_of(response: Response) -> list[Event]:
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens,
             total_tokens=usage.input_tokens + usage.output_tokens,
+            model=response.model or None,
         )
     ]
 

@@ -85,6 +85,7 @@ class JournalModel(Model):
         if stored is not None:
             yield await self._replay(stored)
             return
+        await journal.at_line(journal.line.before_model())
         watched = _watched(self._model)
         stream = cast(
             "Any",

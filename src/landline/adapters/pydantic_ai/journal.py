@@ -102,6 +102,7 @@ class Journal(AbstractCapability[Any]):
         if stored is not None:
             self._deliver(ctx)
             return self._learn(load_response(stored))
+        await self._line.before_model()
         try:
             response = await handler(request_context)
         except SkipModelRequest as skip:

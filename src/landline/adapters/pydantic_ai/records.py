@@ -90,6 +90,7 @@ def usage_of(response: ModelResponse) -> Event:
         output_tokens=usage.output_tokens,
         total_tokens=usage.input_tokens + usage.output_tokens,
         cost_usd=None if cost is None else float(cost),
+        model=response.model_name,
     )
 
 

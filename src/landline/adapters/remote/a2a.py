@@ -70,6 +70,7 @@ class _Turn(msgspec.Struct, frozen=True, kw_only=True):
 
 async def run_turn(turn: Turn, egress: Egress) -> AsyncIterator[Event | Finished]:
     """Yield the turn's events, then its `Finished`; see `ports.adapter.Adapter.run`."""
+    await turn.line.before_model(elsewhere=True)
     async with open_peer(turn.agent, egress) as peer:
         run = _TaskRun(turn, peer)
         try:

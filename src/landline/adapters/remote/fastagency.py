@@ -50,6 +50,7 @@ class _Workflow(msgspec.Struct):
 
 async def run_turn(turn: Turn, egress: Egress, parked: Parked) -> AsyncIterator[Event | Finished]:
     """Yield the turn's events, then its `Finished`; see `ports.adapter.Adapter.run`."""
+    await turn.line.before_model(elsewhere=True)
     run = _WorkflowRun(turn, egress, parked)
     try:
         async with aclosing(run.play()) as items:

@@ -38,6 +38,7 @@ _AGAIN = frozenset({429, 502, 503, 504})
 
 async def run_turn(turn: Turn, egress: Egress) -> AsyncIterator[Event | Finished]:
     """Yield the turn's events, then its `Finished`; see `ports.adapter.Adapter.run`."""
+    await turn.line.before_model(elsewhere=True)
     async with open_peer(turn.agent, egress) as peer:
         run = _RemoteRun(turn, peer)
         try:

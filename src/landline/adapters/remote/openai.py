@@ -98,6 +98,7 @@ async def _asked(turn: Turn, egress: Egress, spoken: Spoken) -> AsyncIterator[Ev
     conversation = await conversation_of(turn, wire.PATH)
     body = wire.body(turn.agent.agent, conversation, dict(turn.settings), turn.output_schema)
     id_ = new_id()
+    await turn.line.before_model()
     try:
         async with open_peer(turn.agent, egress) as peer, peer.stream("POST", wire.PATH, body=body) as stream:
             if not stream.is_events:
@@ -120,7 +121,7 @@ async def _asked(turn: Turn, egress: Egress, spoken: Spoken) -> AsyncIterator[Ev
     turn.line.record(RECORD, msgspec.json.encode(spoken))
     # The usage goes with the record, so that an answer that is recorded is counted, once.
     if spoken.usage is not None:
-        yield spoken.usage.event()
+        yield spoken.usage.event(spoken.model)
     if turn.output_schema is not None:
         yield OutputPartial(message_id=id_, output=output)
     yield MessageCompleted(message_id=id_, text=spoken.text)

@@ -17,10 +17,13 @@ class Tokens(msgspec.Struct, frozen=True):
     input: int
     output: int
 
-    def event(self) -> UsageReported:
+    def event(self, model: str | None) -> UsageReported:
         """Return them as an event."""
         return UsageReported(
-            input_tokens=self.input, output_tokens=self.output, total_tokens=self.input + self.output
+            input_tokens=self.input,
+            output_tokens=self.output,
+            total_tokens=self.input + self.output,
+            model=model,
         )
 
 

@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from landline.model.audit import AuditEntry
 from landline.backends.memory.usage import Place
+from landline.model.audit import AuditEntry
 from landline.model.callers import Caller
 from landline.model.errors import Invalid, NotFound
 from landline.model.events import Stamped

@@ -33,8 +33,8 @@ from landline.model.files import FileInfo
 from landline.model.messages import Message
 from landline.model.runs import Answer, Question, Run
 from landline.model.threads import Page, Thread
-from landline.ports.audit import AuditQuery
 from landline.model.usage import UsageRow
+from landline.ports.audit import AuditQuery
 from landline.ports.documents import Document, DocumentWrite
 from landline.ports.keys import KeyRow, NewKey
 from landline.ports.people import NewUser, UserPatch, UserRow

@@ -70,7 +70,7 @@ _WHEN: Final = {
     415: ("The body is not JSON.", "unsupported_media_type"),
     421: ("The Host header names another server.", "unknown_host"),
     422: ("The request does not fit, or the agent cannot do it.", "invalid_request"),
-    429: ("Too often, or too much at once; Retry-After says when to come back.", "rate_limited"),
+    429: ("Too often, too much at once, or a budget is used up; `code` names it.", "rate_limited"),
     431: ("The headers are over 32 KB.", "headers_too_large"),
     502: ("The agent or what it calls failed.", "agent_failed"),
     503: ("Not now: the server is stopping, or the agent could not be loaded.", "unavailable"),

@@ -32,7 +32,9 @@ def writer_of(store: SqliteStore) -> Writer:
 async def turn(store: SqliteStore, thread_id: str) -> None:
     accepted = await start(store, thread_id, "how are you today?")
     assert accepted.claim
-    await Pen(store, accepted.claim).complete("fine, and how are you?" * 5, spent=[Spent(runs=1, seconds=0.1)])
+    await Pen(store, accepted.claim).complete(
+        "fine, and how are you?" * 5, spent=[Spent(runs=1, seconds=0.1)]
+    )
 
 
 @pytest.mark.contract("PRF-5", "THR-3")

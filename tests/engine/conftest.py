@@ -37,7 +37,7 @@ class Server:
     clock: Clock = field(default_factory=SystemClock)
     adapter: ScriptAdapter = field(default_factory=ScriptAdapter)
     options: dict[str, Any] = field(default_factory=dict[str, Any])
-    gates: Sequence[Gate] = ()
+    gates: Sequence[Gate] | Callable[[SqliteStore, Clock], Sequence[Gate]] = ()
     core: Core = field(init=False)
     store: SqliteStore = field(init=False)
 
@@ -57,7 +57,8 @@ class Server:
             media_types=(),
         )
         self.core = Core.build(store=self.store, registry=registry, files=files, clock=self.clock)
-        self.core.admission.gates = self.core.driver.gates = self.gates
+        gates = self.gates(self.store, self.clock) if callable(self.gates) else self.gates
+        self.core.admission.gates = self.core.driver.gates = gates
         await self.core.start()
         return self
 

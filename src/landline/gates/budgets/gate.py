@@ -1,7 +1,8 @@
 """The gate: refuses a run whose budget is used up, and stops one before the call that its budget does not have.
 
-A call of a model reserves what it may use before it is made. While less than that is left, calls go one after the other, so a
-budget is exceeded by one call at most, however many runs draw on it.
+A call of a model reserves what it may use before it is made: what the largest one of its agent used. While less than that is
+left, and until a first call was seen, calls go one after the other; so a budget is exceeded by one call at most, however many
+runs draw on it.
 """
 
 import asyncio
@@ -73,6 +74,7 @@ class _Call:
 
     task: Any
     held: list[tuple[Counter, float]]
+    blind: bool
 
 
 class RunBudget:
@@ -137,15 +139,17 @@ class RunBudget:
                         await self._ledger.settling()
                         refused = self._refused(wanted)
             except TimeoutError:
-                refused = next(iter(self._tight(wanted)), None)
+                refused = next(iter(self._tight(wanted, blind=True)), None)
         if refused is not None:
             await self._halt(refused.rule)
             raise BudgetExceeded(refused.rule.info.message, code=refused.rule.code)
         self._count(Spent(model_calls=1))
         held = [(counter, self._ledger.estimate(self._agent, counter.rule.unit)) for counter in wanted]
+        blind = not all(self._ledger.knows(self._agent, counter.rule.unit) for counter in wanted)
         for counter, amount in held:
             counter.held += amount
-        self._calls.append(_Call(task=task, held=held))
+            counter.blind += blind
+        self._calls.append(_Call(task=task, held=held, blind=blind))
 
     async def finishing(self, finished: Finished) -> tuple[Sequence[Event], Finished]:
         """Let the answer pass: it is paid for."""
@@ -188,15 +192,15 @@ class RunBudget:
                     pass
         return None
 
-    def _tight(self, wanted: Sequence[Counter]) -> list[Counter]:
-        """Return the budgets with too little left for a call beside those that are under way."""
-        return [
-            counter
-            for counter in wanted
-            if counter.held
-            and counter.used + counter.held + self._ledger.estimate(self._agent, counter.rule.unit)
-            > counter.rule.amount
-        ]
+    def _tight(self, wanted: Sequence[Counter], *, blind: bool = False) -> list[Counter]:
+        """Return the budgets with too little left for a call beside those under way; `blind` believes what is reserved."""
+        found: list[Counter] = []
+        for counter in wanted:
+            unit, left = counter.rule.unit, counter.rule.amount - counter.used - counter.held
+            unsure = not blind and (counter.blind or not self._ledger.knows(self._agent, unit))
+            if counter.held and (unsure or self._ledger.estimate(self._agent, unit) > left):
+                found.append(counter)
+        return found
 
     def _settle(self, event: UsageReported) -> None:
         task = asyncio.current_task()
@@ -210,7 +214,8 @@ class RunBudget:
             cost_usd=event.cost_usd,
         )
         for counter in self._counters:
-            self._ledger.learn(self._agent, counter.rule.unit, counter.rule.used(spent))
+            if counter.rule.used(spent):
+                self._ledger.learn(self._agent, counter.rule.unit, counter.rule.used(spent))
             if counter.rule.unit == "usd" and event.cost_usd is None and event.total_tokens:
                 self._gated.stop(_UNPRICED)
         self._count(spent)
@@ -227,7 +232,10 @@ class RunBudget:
         for call in list(calls):
             self._calls.remove(call)
             for counter, amount in call.held:
-                counter.held = max(0.0, counter.held - amount)
+                counter.held = round(
+                    counter.held - amount, 9
+                )  # fractions of dollars must come back to nothing
+                counter.blind -= call.blind
         self._ledger.settled()
 
     def _tick(self) -> None:

@@ -23,18 +23,22 @@ MOST_COUNTERS: Final = 10_000
 """Counters that are kept although no run uses them; an older one is loaded again when it is needed."""
 
 LEAST: Final[dict[Unit, float]] = {"tokens": 20_000, "usd": 0.20}
-"""What a call of a model may use, as long as no larger one of its agent was seen: ours, for want of a source."""
+"""What a call of a model is reserved at least, though all that its agent made so far were smaller: ours, for want of a source."""
 
 
 @dataclass(slots=True, eq=False)
 class Counter:
-    """What is used of one rule by one run, user and so on; `held` is reserved for calls under way."""
+    """What is used of one rule by one run, user and so on.
+
+    `held` is reserved for calls under way, of which `blind` are of agents that nobody has seen a call of.
+    """
 
     rule: Rule
     day: str
     loaded: bool = False
     used: float = 0.0
     held: float = 0.0
+    blind: int = 0
     holders: int = 0
     loading: asyncio.Lock = field(default_factory=asyncio.Lock)
 
@@ -127,6 +131,10 @@ class Ledger:
     def estimate(self, agent: str, unit: Unit) -> float:
         """Return what the agent's next call of a model is reserved."""
         return max(LEAST.get(unit, 0.0), self._largest.get((agent, unit), 0.0))
+
+    def knows(self, agent: str, unit: Unit) -> bool:
+        """Tell whether a call of the agent was seen."""
+        return (agent, unit) in self._largest
 
     def learn(self, agent: str, unit: Unit, used: float) -> None:
         """Note what a call used."""

@@ -264,6 +264,7 @@ class Landline:
             host=self._host_routes,
             accounts=accounts_of(self.settings, self.store, self.clock),
             sign_in=self.sign_in,
+            usage=self.store,
         )
         ports = audited_ports(ports, self.audit, self.settings)
         return [plugins.face(name)(ports) for name in self.settings.faces]

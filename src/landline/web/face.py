@@ -13,6 +13,7 @@ from landline.ports.people import Accounts
 from landline.ports.routing import Fanout
 from landline.ports.runs import Agents, Files, Questions, Runs, Threads, Watch
 from landline.ports.sign_in import SignIn
+from landline.ports.usage import Usages
 from landline.web.door import Door
 from landline.web.health import Health
 from landline.web.host_routes import HostRoutes
@@ -26,8 +27,8 @@ ContextSource = Callable[[Request, Caller], Awaitable[Any]]
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FacePorts:
     """Everything a face needs. `documents` keeps what only its wire needs, such as ids that clients choose; collections of
-    a face begin with `face.` and its name. Without `health`, `fanout`, `accounts`, `audit` or `sign_in` there are no routes
-    for it. `host` is what the host app exports beside its agents.
+    a face begin with `face.` and its name. Without `health`, `fanout`, `accounts`, `audit`, `usage` or `sign_in` there are
+    no routes for it. `host` is what the host app exports beside its agents.
     """
 
     runs: Runs
@@ -45,3 +46,4 @@ class FacePorts:
     accounts: Accounts | None = None
     audit: Audit | None = None
     sign_in: SignIn | None = None
+    usage: Usages | None = None

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model
 
-from landline.model import agents, audit, errors, events, files, messages, people, runs, threads
+from landline.model import agents, audit, errors, events, files, messages, people, runs, threads, usage
 from landline.web.problems import Problem
 from landline.web.schema import mirror, tagged
 
@@ -124,6 +124,7 @@ _STRUCTS: Final = {
     "Run": runs.Run,
     "Thread": threads.Thread,
     "UserInfo": people.UserInfo,
+    "UsageRow": usage.UsageRow,
 }
 
 

@@ -90,5 +90,5 @@ class FanoutRoutes:
             Entry(method="POST", path=f"{PREFIX}/fanout", endpoint=self.start, name="start_fanout",
                   summary="Ask several agents at once",
                   docs={"responses": {200: done, 202: {**done, "description": begun},
-                                      **documents.problems(404, 409, 415, 507)}}),
+                                      **documents.problems(404, 409, 415, 429, 507)}}),
         ]  # fmt: skip

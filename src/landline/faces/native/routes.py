@@ -20,6 +20,7 @@ from landline.faces.native.stream_tokens import StreamTokenRoutes
 from landline.faces.native.threads import ThreadRoutes
 from landline.faces.native.token import TokenRoutes
 from landline.faces.native.turn import PREFIX
+from landline.faces.native.usage import UsageRoutes
 from landline.faces.native.users import UserRoutes
 from landline.web.face import FacePorts
 from landline.web.route import LandlineRoute, add_routes, assert_declared, requires
@@ -52,6 +53,8 @@ def face(ports: FacePorts, *, pages: bool = True) -> APIRouter:
         add_routes(router, StreamTokenRoutes(ports, ports.door.stream_tokens).routes(), tag="sign-in")
     if ports.sign_in is not None:
         add_routes(router, TokenRoutes(ports.sign_in).routes(), tag="sign-in")
+    if ports.usage is not None:
+        add_routes(router, UsageRoutes(ports.usage).routes(), tag="usage")
     if ports.health is not None:
         add_routes(router, HealthRoutes(ports.health, ports.door).routes(), tag="health")
     if ports.door.pages is not None:

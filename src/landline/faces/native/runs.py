@@ -196,7 +196,7 @@ class RunRoutes:
                 "description": "mode background, or a wait that the server's stop cut short: accepted; Location names the run.",
                 "headers": {"Location": {"schema": {"type": "string"}}},
             },
-            **documents.problems(404, 409, 415, 507),
+            **documents.problems(404, 409, 415, 429, 507),
         }
         followed: dict[int | str, dict[str, Any]] = {
             200: {

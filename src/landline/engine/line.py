@@ -120,11 +120,12 @@ class RunLine:
     async def emit(self, *events: Event) -> None:
         """Append `events`; waits only when the log is far behind."""
         for event in await self._passing(events) if self.gates else events:
-            if isinstance(event, UsageReported) and self._price is not None:
-                event = await self._price(event)  # noqa: PLW2901 - the same event, with its cost
-            self.add(event)
+            self.add(await self._priced(event) if isinstance(event, UsageReported) else event)
         if self._run_log.behind or self.stopping:
             await self._run_log.flushed()
+
+    async def _priced(self, event: UsageReported) -> UsageReported:
+        return event if self._price is None else await self._price(event)
 
     async def _passing(self, events: tuple[Event, ...]) -> tuple[Event, ...]:
         for gate in self.gates:

@@ -381,10 +381,8 @@ class Stamped:
 
         Not kept: it takes a microsecond to make, and a stalled reader would hold its page twice.
         """
-        place = (
-            f'{{"seq":{self.seq},"run_id":"{self.run_id}","thread_id":"{self.thread_id}","at":"{self.at}",'
-        )
-        return place.encode() + self.body[1:]
+        ids = f'"run_id":"{self.run_id}","thread_id":"{self.thread_id}"'
+        return f'{{"seq":{self.seq},{ids},"at":"{self.at}",'.encode() + self.body[1:]
 
     @property
     def terminal(self) -> bool:

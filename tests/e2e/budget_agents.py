@@ -68,7 +68,7 @@ agents: list[Any] = [
     landline.agent(plain, name="plain"),
     pydantic_ai,
     openai_sdk,
-    langgraph,
+    landline.agent(langgraph, name="langgraph", tools={"add": landline.tool(idempotent=True)}),
     ag2,
     ping,
     pong,

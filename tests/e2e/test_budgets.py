@@ -15,6 +15,7 @@ from landline.testing.upstream import Reply, Request, ScriptedUpstream, Text, To
 from tests.e2e.calls import Server
 
 AGENTS = Path(__file__).with_name("budget_agents.py")
+PLAIN = Path(__file__).with_name("budget_plain.py")
 pytestmark = pytest.mark.timeout(180)  # a server with all frameworks starts in up to 20 s on a busy machine
 LOOPS = ("plain", "pydantic_ai", "openai_sdk", "langgraph", "ag2")
 
@@ -160,19 +161,23 @@ async def test_twenty_runs_of_one_user_exceed_their_money_by_one_call_at_most(
 
 
 @pytest.mark.contract("TRU-9", "REL-1")
-async def test_what_was_spent_survives_kill_9(budgeted: Budgeted, upstream: ScriptedUpstream) -> None:
-    server = budgeted("user: 15 tool calls/day")
-    await server.process.start(60)
-    run = await ended(server, "pydantic_ai", "words")
-    assert run["status"] == "completed"
-    looping = await server.run("langgraph", "go")
-    while len(upstream.requests) < 4:  # noqa: ASYNC110 - another process
-        await asyncio.sleep(0.005)
-    server.process.kill()
-    await server.process.start(60)
-    over = await finished(server, looping["id"])
-    assert over["error"]["code"] == "budget_user_tool_calls_day", over
-    (total,) = await server.items("/usage")
-    assert total["tool_calls"] == 15
-    refused = await server.ask("POST", "/runs", body={"agent": "plain", "input": "go", "mode": "background"})
-    assert refused.status == 429
+async def test_what_was_spent_survives_kill_9(tmp_path: Path) -> None:
+    environ = {"LANDLINE_BUDGETS": "user: 25 tool calls/day"}
+    process = ServedProcess(PLAIN, data=tmp_path / "data", environ=environ, options=("--grace", "0"), warm=())
+    server = Server(process)
+    try:
+        await process.start(60)
+        run = await server.run("loop", "go")
+        while sum(row["tool_calls"] for row in await server.items("/usage")) < 5:  # noqa: ASYNC110 - another process
+            await asyncio.sleep(0.005)
+        process.kill()
+        await process.start(60)
+        over = await finished(server, run["id"])
+        assert over["error"]["code"] == "budget_user_tool_calls_day", over
+        called = [event for event in await server.log(run["id"]) if event["type"] == "tool.called"]
+        (total,) = await server.items("/usage")
+        assert total["tool_calls"] == len(called) == 25
+        body = {"agent": "loop", "input": "go", "mode": "background"}
+        assert (await server.ask("POST", "/runs", body=body)).status == 429
+    finally:
+        process.kill()

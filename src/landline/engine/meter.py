@@ -53,8 +53,7 @@ class Meter:
 
     def end(self, model: str | None, *, runs: int) -> Sequence[Spent]:
         """As `take`, at the end of a segment; `model` is the one the agent names, `runs` 1 when its run has ended."""
-        self._model = self._model or model
-        return self._taken(Spent(runs=runs))
+        return self._taken(Spent(model=self._model or model, runs=runs))
 
     def _taken(self, more: Spent) -> Sequence[Spent]:
         now, since = self._clock.steady(), self._since

@@ -1,6 +1,6 @@
 """Usage and budgets through a whole server: what it tells whom, and how it refuses."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -69,7 +69,7 @@ class Server:
 
 
 @asynccontextmanager
-async def served(folder: Path, **settings: Any) -> AsyncIterator[Server]:
+async def served(folder: Path, **settings: Any) -> AsyncGenerator[Server]:
     instance = Landline(
         [landline.agent(talks, name="talks")], authenticator=ByName(), data=folder, **settings
     )

@@ -123,6 +123,5 @@ class LimitSettings(BaseSettings):
         return prices
 
 
-
 def _wrong(said: str, how: str) -> PydanticCustomError:
     return PydanticCustomError("config_invalid_value", "{said}", {"said": said, "how": how})

@@ -15,11 +15,12 @@ import pytest
 
 import landline
 from landline.app.build import Landline
-from landline.app.upkeep import KeyOrder, add_key, revoke_key
+from landline.app.upkeep import KeyOrder
 from landline.model.callers import ALL_SCOPES, SYSTEM
 from landline.model.errors import StorageFailed
 from landline.model.ids import fingerprint
 from landline.ports.audit import AuditQuery
+from tests.keys import add_key, revoke_key
 
 pytestmark = pytest.mark.contract("TRU-18")
 

@@ -12,10 +12,11 @@ import pytest
 from websockets.asyncio.client import connect
 
 from landline.app.settings import load_settings
-from landline.app.upkeep import KeyOrder, add_key
+from landline.app.upkeep import KeyOrder
 from landline.model.callers import ALL_SCOPES
 from tests.doors.table import DOORS
 from tests.doors.world import World, world_of
+from tests.keys import add_key
 
 pytestmark = pytest.mark.contract("TRU-18")
 

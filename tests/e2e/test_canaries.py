@@ -20,9 +20,10 @@ from websockets.asyncio.client import connect
 from websockets.exceptions import WebSocketException
 
 from landline.app.settings import load_settings
-from landline.app.upkeep import KeyOrder, add_key
+from landline.app.upkeep import KeyOrder
 from landline.model.callers import ALL_SCOPES
 from landline.testing.kill import ServedProcess
+from tests.keys import add_key
 
 pytestmark = pytest.mark.contract("TRU-17")
 

@@ -7,13 +7,11 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, FastAPI
-from starlette.requests import Request
-from starlette.responses import RedirectResponse
 
 from landline.app import plugins
 from landline.app.auditing import audited_ports
 from landline.app.context import HostContext
-from landline.app.edge import door_of
+from landline.app.edge import door_of, home
 from landline.app.gates import gates_of, price_of
 from landline.app.identity import (
     accounts_of,
@@ -365,7 +363,7 @@ class Landline:
         if settings.docs:
             app.include_router(docs(self.door))
         if "native" in settings.faces:
-            app.add_route("/", _home, include_in_schema=False)
+            app.add_route("/", home, include_in_schema=False)
         install(app)
         return Guard(app, door=self.door)
 
@@ -390,11 +388,6 @@ class Landline:
         for face in self._faces():
             router.include_router(face)
         return router
-
-
-async def _home(request: Request) -> RedirectResponse:
-    """Whoever opens the address that the start-up prints finds the page."""
-    return RedirectResponse("simple")
 
 
 def build(settings: Settings, loaded: Sequence[Loaded], *, open: bool) -> Landline:  # noqa: A002 - the setting's word

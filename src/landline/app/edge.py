@@ -1,5 +1,8 @@
 """The edge that the settings ask for: names, origins, sizes, times, and who is asked at it."""
 
+from starlette.requests import Request
+from starlette.responses import RedirectResponse
+
 from landline.app.identity import stream_tokens_of
 from landline.app.settings import Settings
 from landline.ports.audit import Audit
@@ -13,7 +16,7 @@ from landline.web.door import Door
 from landline.web.drain import Drain
 from landline.web.hosts import ANY_ADDRESS, LOOPBACK_HOSTS, Hosts
 
-__all__ = ["door_of"]
+__all__ = ["door_of", "home"]
 
 MULTIPART_BYTES = 64 * 1024
 """What the frame of a multipart upload may add to its file."""
@@ -49,3 +52,8 @@ def door_of(  # noqa: PLR0913 - the composition root hands over what the edge as
         pages=pages,
         stream_tokens=stream_tokens_of(settings, authenticator, clock),
     )
+
+
+async def home(request: Request) -> RedirectResponse:
+    """Whoever opens the address that the start-up prints finds the page."""
+    return RedirectResponse("simple")

@@ -58,7 +58,7 @@ class GuardSettings(BaseSettings):
 
     @field_validator("guards")
     @classmethod
-    def _rules(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
+    def _guards_are_rules(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
         from landline.gates.guards import read_rule
 
         for rule in rules:

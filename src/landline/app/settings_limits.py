@@ -47,7 +47,7 @@ class LimitSettings(BaseSettings):
 
     @field_validator("limits")
     @classmethod
-    def _rules(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+    def _limits_are_rules(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
         from landline.gates.limits import RuleError, parse_all
 
         try:

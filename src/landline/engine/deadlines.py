@@ -3,21 +3,31 @@
 from collections.abc import Callable
 
 from landline.engine.segment import Segment
+from landline.ports.adapter import AgentSpec
 from landline.ports.clock import Timer
 
 __all__ = ["watch"]
 
 
 def watch(
-    segment: Segment, *, deadline_s: float | None, idle_s: float | None, stop: Callable[[str], None]
+    segment: Segment,
+    spec: AgentSpec,
+    *,
+    deadline_s: float | None,
+    idle_s: float | None,
+    stop: Callable[[str], None],
 ) -> Callable[[], None]:
     """Call `stop` with `deadline` or `idle` when the segment's time is over; returns how to call the watch off.
 
     Args:
-        deadline_s: Running time of the whole run; time spent waiting for answers does not count.
-        idle_s: Longest silence of the agent. A tool that runs and a disk that does not take what was said are no
+        deadline_s: Running time of the whole run, unless the agent has its own; the request's counts too. Time spent
+            waiting for answers does not.
+        idle_s: Longest silence of the agent, unless it has its own. A tool that runs and a disk that does not take what was said are no
             silence of the agent's.
     """
+    own = spec.deadline_s if spec.deadline_s is not None else deadline_s
+    deadline_s = min((d for d in (segment.claim.deadline_s, own) if d is not None), default=None)
+    idle_s = spec.idle_timeout_s if spec.idle_timeout_s is not None else idle_s
     line, clock = segment.line, segment.clock
     if line is None or (deadline_s is None and idle_s is None):
         return lambda: None

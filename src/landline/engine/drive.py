@@ -23,7 +23,7 @@ from landline.engine.line import RunLine, taken_of
 from landline.engine.log import Fenced, Log
 from landline.engine.loop import Bells, Tasks
 from landline.engine.registry import Registry
-from landline.engine.segment import SAFE_TEXT, Ending, Segment
+from landline.engine.segment import SAFE_TEXT, Ending, Segment, release
 from landline.engine.tools import ToolRules
 from landline.engine.window import Window
 from landline.model.agents import AgentInfo
@@ -38,7 +38,7 @@ from landline.ports.gates import Gate, GatedRun, Price
 from landline.ports.runs import Files, HeldContext
 from landline.ports.store import Claim, Store
 
-__all__ = ["Driver", "release"]
+__all__ = ["Driver"]
 
 logger = logging.getLogger(__name__)
 
@@ -51,15 +51,6 @@ STOP_S = 1.0
 PAGE = 1_000
 
 _CONTEXT_LOST = "The run's context came with its first request and is gone; give the agent a `context=`."
-
-
-async def release(context: Any) -> None:
-    """Close what a host app opened for a run."""
-    if isinstance(context, HeldContext):
-        try:
-            await context.release()
-        except Exception:  # the host's code: closing it badly must not break the run
-            logger.exception("the host's context did not close")
 
 
 class Driver:
@@ -406,11 +397,8 @@ class Driver:
 
     def _watch(self, segment: Segment, spec: AgentSpec) -> Callable[[], None]:
         run_id = segment.claim.run.id
-        own = spec.deadline_s if spec.deadline_s is not None else self.deadline_s
-        limits = [d for d in (segment.claim.deadline_s, own) if d is not None]
-        idle_s = spec.idle_timeout_s if spec.idle_timeout_s is not None else self.idle_timeout_s
 
         def stop(why: str) -> None:
             self._tasks.spawn(self._stop(run_id, why=why, by=why), name=f"{why} {run_id}")
 
-        return watch(segment, deadline_s=min(limits, default=None), idle_s=idle_s, stop=stop)
+        return watch(segment, spec, deadline_s=self.deadline_s, idle_s=self.idle_timeout_s, stop=stop)

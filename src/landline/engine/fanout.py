@@ -5,9 +5,9 @@ from dataclasses import replace
 from typing import Final
 
 from landline.engine.admit import Admission
-from landline.engine.drive import release
 from landline.engine.loop import Tasks
 from landline.engine.runs import EngineRuns
+from landline.engine.segment import release
 from landline.model.callers import Caller
 from landline.model.errors import Invalid, LandlineError
 from landline.ports.routing import AUTO

@@ -6,9 +6,10 @@ from dataclasses import replace
 from functools import partial
 
 from landline.engine.admit import Admission
-from landline.engine.drive import Driver, release
+from landline.engine.drive import Driver
 from landline.engine.log import Log
 from landline.engine.loop import Bells, Tasks
+from landline.engine.segment import release
 from landline.engine.steer import Steering
 from landline.model.callers import Caller
 from landline.model.errors import Busy, Gone, LandlineError, NotFound

@@ -29,9 +29,10 @@ from landline.model.messages import Message, Native, text_of
 from landline.model.times import iso
 from landline.ports.adapter import Finished
 from landline.ports.clock import Clock
+from landline.ports.runs import HeldContext
 from landline.ports.store import AcceptRun, Appended, Claim, NewMessage, Settle
 
-__all__ = ["SAFE_TEXT", "Ending", "Segment"]
+__all__ = ["SAFE_TEXT", "Ending", "Segment", "release"]
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,15 @@ _TIMED_OUT = {
     "deadline": ErrorInfo(code="timed_out", message="The run took longer than its deadline."),
     "idle": ErrorInfo(code="timed_out", message="The agent was silent for too long."),
 }
+
+
+async def release(context: Any) -> None:
+    """Close what a host app opened for a run."""
+    if isinstance(context, HeldContext):
+        try:
+            await context.release()
+        except Exception:  # the host's code: closing it badly must not break the run
+            logger.exception("the host's context did not close")
 
 
 @dataclass(slots=True)

@@ -8,10 +8,10 @@ is written with the run's own, where it stands in the log, or when that next run
 from collections.abc import Awaitable, Callable
 
 from landline.engine.admit import check_abilities
-from landline.engine.drive import Driver, release
+from landline.engine.drive import Driver
 from landline.engine.log import Fenced
 from landline.engine.registry import Registry
-from landline.engine.segment import Segment
+from landline.engine.segment import Segment, release
 from landline.model.callers import SYSTEM, Caller
 from landline.model.errors import Busy, Conflict, Invalid, Unavailable, Unsupported
 from landline.model.events import InputReceived

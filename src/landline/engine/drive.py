@@ -18,7 +18,7 @@ from landline.engine.admit import drop
 from landline.engine.carried import client_tool_names, history_of, tools_of
 from landline.engine.deadlines import watch
 from landline.engine.fold import Fold
-from landline.engine.history import History
+from landline.engine.history import History, log_of
 from landline.engine.line import RunLine, taken_of
 from landline.engine.log import Fenced, Log
 from landline.engine.loop import Bells, Tasks
@@ -29,7 +29,7 @@ from landline.engine.window import Window
 from landline.model.agents import AgentInfo
 from landline.model.callers import SYSTEM
 from landline.model.errors import AgentFailed, ErrorInfo, NotFound, Unavailable
-from landline.model.events import RunResumed, RunStarted, Stamped
+from landline.model.events import RunResumed, RunStarted
 from landline.model.messages import Part
 from landline.model.times import iso
 from landline.ports.adapter import Adapter, AgentSpec, BringsTools, Finished, Suspended, Turn
@@ -47,8 +47,6 @@ POISON_ATTEMPTS = 3
 
 STOP_S = 1.0
 """How long an agent may take to let go when its run is stopped; then the run ends without it."""
-
-PAGE = 1_000
 
 _CONTEXT_LOST = "The run's context came with its first request and is gone; give the agent a `context=`."
 
@@ -245,7 +243,7 @@ class Driver:
     async def _run_agent(self, segment: Segment) -> Finished:
         claim = segment.claim
         if claim.last_seq > 1:
-            segment.run_log.fold = Fold(await self._stored(claim))
+            segment.run_log.fold = Fold(await log_of(self._store, claim))
         # From here on a stop cancels the task; before, it would lose what the log holds, or the task altogether.
         segment.stoppable = True
         if claim.cancel_by is not None and segment.stop is None:
@@ -336,14 +334,6 @@ class Driver:
         if line.gates:  # what they count in seconds must survive a crash
             segment.run_log.spent = lambda: segment.spent_s
         return line
-
-    async def _stored(self, claim: Claim) -> list[Stamped]:
-        events: list[Stamped] = []
-        while page := await self._store.events(
-            claim.caller, claim.run.id, after=events[-1].seq if events else 0, limit=PAGE
-        ):
-            events += page
-        return events
 
     async def _turn(self, segment: Segment, spec: AgentSpec, info: AgentInfo) -> Turn:
         claim = segment.claim

@@ -9,13 +9,15 @@ from collections.abc import Sequence
 
 from landline.engine.window import Window
 from landline.model.callers import Caller
+from landline.model.events import Stamped
 from landline.model.messages import Message
-from landline.ports.store import Store
+from landline.ports.store import Claim, Store
 
-__all__ = ["History"]
+__all__ = ["History", "log_of"]
 
 KEPT_THREADS = 256
 KEPT_MESSAGES = 50_000
+PAGE = 1_000
 
 
 class History:
@@ -82,3 +84,13 @@ class History:
         while len(self._warm) > KEPT_THREADS or (self._messages > KEPT_MESSAGES and len(self._warm) > 1):
             _, branch = self._warm.popitem(last=False)
             self._messages -= len(branch)
+
+
+async def log_of(store: Store, claim: Claim) -> list[Stamped]:
+    """Return the whole log of a claimed run."""
+    events: list[Stamped] = []
+    while page := await store.events(
+        claim.caller, claim.run.id, after=events[-1].seq if events else 0, limit=PAGE
+    ):
+        events += page
+    return events

@@ -178,9 +178,9 @@ async def test_a_read_that_sqlite_rolled_back_shows_its_own_fault(tmp_path: Path
 
     def broken(connection: sqlite3.Connection) -> None:
         connection.execute("ROLLBACK")
-        raise ValueError("the fault")
+        raise RuntimeError("the fault")
 
-    with pytest.raises(ValueError, match="the fault"):
+    with pytest.raises(RuntimeError, match="the fault"):
         await readers.run(broken)
     await asyncio.to_thread(readers.stop)
 

@@ -70,6 +70,6 @@ def test_the_version_is_printed_both_ways(landline: Project) -> None:
 @pytest.mark.contract("CLI-2")
 def test_a_misspelt_command_names_the_nearest(landline: Project) -> None:
     """A usage error is exit code 2 and no traceback."""
-    done = landline("serv")
+    done = landline("srve")
     assert done.returncode == 2
     assert "Did you mean 'serve'?" in done.stderr

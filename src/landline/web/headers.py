@@ -3,8 +3,10 @@
 from typing import Final
 
 from starlette.datastructures import MutableHeaders
+from starlette.responses import Response
+from starlette.types import Message, Receive, Scope, Send
 
-__all__ = ["HSTS", "SECURITY", "harden"]
+__all__ = ["HSTS", "SECURITY", "Hardened", "harden"]
 
 SECURITY: Final = (
     (b"x-content-type-options", b"nosniff"),
@@ -24,3 +26,25 @@ def harden(headers: MutableHeaders) -> None:
     """Add what a response does not say itself, where no guard does it: routes that were mounted into a host's app."""
     for name, value in SECURITY:
         headers.setdefault(name.decode(), value.decode())
+
+
+class Hardened(Response):
+    """A response that another app makes, hardened when it begins: its headers are not known before."""
+
+    def __init__(self, made: Response) -> None:
+        self.status_code = 200
+        self.background = None
+        self.init_headers({})
+        self._made = made
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let the other app answer."""
+
+        async def hardened(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(raw=list(message.get("headers", ())))
+                harden(headers)
+                message = {**message, "headers": headers.raw}
+            await send(message)
+
+        await self._made(scope, receive, hardened)

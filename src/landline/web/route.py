@@ -20,7 +20,7 @@ from landline.model.errors import FieldError, Invalid, Unauthenticated
 from landline.web import strict_json
 from landline.web.caller import Needed, admit
 from landline.web.door import Door
-from landline.web.headers import harden
+from landline.web.headers import Hardened, harden
 from landline.web.limits import arrived, hold_stream, settled, tally_of, told
 from landline.web.problems import request_id, respond, root_of, too_large
 
@@ -183,21 +183,28 @@ class LandlineRoute(APIRoute):
                 _check_length(strict)
                 if reads_json:
                     _check_json_type(strict)
-                response = await handle(strict)
+                response = _hardened(await handle(strict), request)
                 if counted:
                     response = await settled(response, strict, door)
             except ClientDisconnect:
                 return Response(status_code=499)  # nobody is there to read it, and nothing is wrong here
             except Exception as error:  # noqa: BLE001 - this is where every error becomes an answer
-                response = tell(error, request)
+                response = _hardened(tell(error, request), request)
                 response.headers["x-request-id"] = request_id(request.scope)
                 if counted:
                     await _count_refusal(error, response, request, door, public=not scopes)
-            if "landline.guarded" not in request.scope:
-                harden(response.headers)
             return response
 
         return handled
+
+
+def _hardened(response: Response, request: Request) -> Response:
+    if "landline.guarded" in request.scope:
+        return response
+    if not hasattr(response, "raw_headers"):
+        return Hardened(response)
+    harden(response.headers)
+    return response
 
 
 async def _count_refusal(

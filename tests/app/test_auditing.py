@@ -56,8 +56,8 @@ async def served(
     ):
         keys[name], row = await add_key(instance.settings, KeyOrder(user=name, tenant=tenant, scopes=scopes))
         if name == "revoked":
-            await revoke_key(instance.settings, row["id"])
-        keys[f"{name}_id"] = row["id"]
+            await revoke_key(instance.settings, row.id)
+        keys[f"{name}_id"] = row.id
     transport = httpx.ASGITransport(instance.app, client=("192.0.2.7", 4711))
     async with (
         instance.started(),

@@ -134,7 +134,8 @@ async def test_without_a_key_that_holds_only_public_doors_open(world: World, who
             method, path = _filled(door, world)
             answer = await client.request(method, world.url + path)
             if not scopes and "docs/{name}" not in door:
-                assert answer.status_code < 400, door
+                assert answer.status_code < 400 or method == "POST", door
+                assert answer.status_code not in {401, 403}, door
             elif scopes:
                 assert answer.status_code == 401, (door, answer.status_code, answer.text)
                 assert answer.headers["www-authenticate"].startswith("Bearer"), door

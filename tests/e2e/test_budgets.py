@@ -54,7 +54,8 @@ def budgeted(tmp_path: Path, upstream: ScriptedUpstream) -> Iterator[Budgeted]:
             "LANDLINE_FACES": "native,a2a",
         }
         options = ("--grace", "0", "--port", str(port))
-        process = ServedProcess(AGENTS, data=tmp_path / "data", environ=environ, options=options, warm=())
+        # A new interpreter: one that is forked has the path of this one, where `agents` may be somebody else.
+        process = ServedProcess(AGENTS, data=tmp_path / "data", environ=environ, options=options)
         process.port = port
         made.append(process)
         return Server(process)

@@ -42,6 +42,8 @@ def hide_servers(servers: Iterable[McpServer]) -> None:
     Headers made for each caller are known only once they are made; they are recognized by their shape.
     """
     for server in servers:
+        if not isinstance(server, McpServer):  # pyright: ignore[reportUnnecessaryIsInstance] - an owner's mistake, told elsewhere
+            continue
         if server.headers is not None and not callable(server.headers):
             hide(_words(server.headers.values()))
         hide(server.env.values())

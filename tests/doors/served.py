@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,15 +14,17 @@ from landline.web.route import scopes_of
 WRITTEN = Path(__file__).with_name("scopes.txt")
 
 
-def served() -> dict[str, tuple[Any, ...]]:
-    """Return the scopes by method and path; a socket's method is WS."""
+def routes() -> Iterator[tuple[str, Any]]:
+    """Yield method and path with the endpoint; a socket's method is WS."""
     app: Any = Landline([_nothing], open=False, faces=["all"]).app
-    found: dict[str, tuple[Any, ...]] = {}
     for context in iter_route_contexts(app._app.routes):
-        scopes = tuple(scopes_of(context.endpoint) or ())
         for method in sorted(context.methods or {"WS"}):
-            found[f"{method} {context.path}"] = scopes
-    return found
+            yield f"{method} {context.path}", context.endpoint
+
+
+def served() -> dict[str, tuple[Any, ...]]:
+    """Return the scopes by method and path."""
+    return {door: tuple(scopes_of(endpoint) or ()) for door, endpoint in routes()}
 
 
 def _nothing(text: str) -> str:

@@ -200,8 +200,10 @@ async def test_a_socket_takes_a_megabyte_and_no_more_however_it_is_cut_or_packed
     before_mb = process.rss_mb
     large = b" ".decode() * (MB + 1)
     assert await closed_by(large) == 1009
-    assert await closed_by([" " * 1_000] * 1_100) == 1009, "a message in pieces"
     cut = (1009, 1006)  # 1006 when the rest of what was sent comes after the end
+    codes = [await closed_by([" " * 1_000] * 1_049) for _ in range(3)]
+    assert 1009 in codes, "a message in pieces, of which the last is too much"
+    assert set(codes) <= set(cut)
     assert await closed_by([" "] * 5_000) in cut, "pieces that weigh more than the message"
     assert await closed_by([""] * 20_000 + [" "]) in cut
     assert await closed_by(" " * 50 * MB) in cut

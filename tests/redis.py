@@ -1,7 +1,4 @@
-"""A real Redis for tests: the one that `LANDLINE_TEST_REDIS_URL` names, or a process of our own from a wheel.
-
-A test that stops Redis, or kills it, always has a process of its own.
-"""
+"""A real Redis for tests: a process of our own from a wheel, which a test may stop or kill."""
 
 from __future__ import annotations
 
@@ -15,14 +12,9 @@ from typing import Any
 
 from redis.asyncio import Redis
 
-__all__ = ["OwnRedis", "shared_url"]
+__all__ = ["OwnRedis"]
 
 READY_S = 10.0
-
-
-def shared_url() -> str | None:
-    """Return the Redis that the environment names; tests empty its database."""
-    return os.environ.get("LANDLINE_TEST_REDIS_URL")
 
 
 class OwnRedis:

@@ -1,7 +1,7 @@
 """What a model call costs: the owner's own prices first, then the table that genai-prices keeps, without a network.
 
-The table takes about 30 MB and a third of a second (2026, two cores), so it is read beside the loop when the first call of a
-model is to be priced that nobody else has priced.
+The table takes about 32 MB, and its import took 2.5 to 3 s on a busy machine of two cores (2026), so it is read beside the
+loop when the first call of a model is to be priced that nobody else has priced.
 """
 
 import asyncio

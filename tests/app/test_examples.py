@@ -1,6 +1,7 @@
 """Every file in examples/ loads and its agents answer (DOC-1: examples must run)."""
 
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,12 @@ def upstream() -> Iterator[ScriptedUpstream]:
     """The model of the examples that need one."""
     with ScriptedUpstream() as server:
         yield server
+
+
+def test_no_example_is_called_like_a_package() -> None:
+    """Beside `agents.py` every example that imports a package of that name gets the neighbour."""
+    hidden = [path.name for path in EXAMPLES if find_spec(path.stem) is not None]
+    assert hidden == []
 
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.name)

@@ -176,6 +176,30 @@ def test_a_missing_file_attribute_or_module_is_a_broken_entry(folder: Path) -> N
         assert part in found.error.message
 
 
+LAZY = """
+def __getattr__(name):
+    import sys
+    if name == "late":
+        return sys.no_such_thing
+    if name == "later":
+        import no_such_module_x
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+"""
+
+
+def test_what_breaks_in_an_attribute_made_late_is_told_as_it_is(folder: Path) -> None:
+    """A module may import more when it is asked for a name; what goes wrong there is not a missing name."""
+    target = write(folder, "lazy.py", LAZY)
+    for name, part in [
+        ("late", "AttributeError: module 'sys' has no attribute 'no_such_thing'"),
+        ("later", "ModuleNotFoundError: No module named 'no_such_module_x'"),
+        ("gone", "lazy.py has no 'gone'"),
+    ]:
+        (found,) = load_agents(f"{target}:{name}", ADAPTERS)
+        assert found.error is not None
+        assert part in found.error.message
+
+
 def test_a_file_that_hides_the_package_it_imports_is_told_so(folder: Path) -> None:
     """`agents.py` beside the framework of that name is the usual accident."""
     (found,) = load_agents(write(folder, "hiding.py", "from hiding import Agent\n"), ADAPTERS)

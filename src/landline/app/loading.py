@@ -95,9 +95,7 @@ def load_agents(target: str, adapters: Sequence[Adapter]) -> list[Loaded]:
     except KeyboardInterrupt:
         raise
     except BaseException as error:  # noqa: BLE001 - a target may raise anything, SystemExit too
-        return [
-            _broken(source.stem, _load_error(error, source), None if isinstance(error, SPEAKING) else error)
-        ]
+        return [_unloadable(error, source)]
     if source.attribute:
         found = _attribute(module, source, adapters)
     else:
@@ -154,7 +152,9 @@ def _example(spec: AgentSpec) -> tuple[Any, str | None]:
 def _attribute(module: ModuleType, source: Source, adapters: Sequence[Adapter]) -> list[Loaded]:
     try:
         obj = reduce(getattr, source.attribute.split("."), cast("Any", module))
-    except AttributeError:
+    except Exception as error:  # noqa: BLE001 - a module's own __getattr__ may import more, and that may raise anything
+        if not isinstance(error, AttributeError) or not _misses(error, source.attribute):
+            return [_unloadable(error, source)]
         near = get_close_matches(source.attribute, [n for n in vars(module) if not n.startswith("_")], n=1)
         message = f"{source.shown} has no {source.attribute!r}" + (
             f"; did you mean {near[0]!r}?" if near else ""
@@ -224,6 +224,15 @@ def _same(one: Loaded, other: Loaded) -> bool:
 def _broken(name: str, error: LoadError, cause: BaseException | None = None) -> Loaded:
     shown = f"{name}_" if name == AUTO else name
     return Loaded(spec=None, name=shown, adapter=None, error=error, cause=cause)
+
+
+def _unloadable(error: BaseException, source: Source) -> Loaded:
+    return _broken(source.stem, _load_error(error, source), None if isinstance(error, SPEAKING) else error)
+
+
+def _misses(error: AttributeError, attribute: str) -> bool:
+    """Tell whether it is the attribute itself that is not there, or something in what was run to make it."""
+    return any(repr(name) in str(error) for name in attribute.split("."))
 
 
 def _load_error(error: BaseException, source: Source) -> LoadError:

@@ -1,4 +1,4 @@
-"""One agent of each framework in one server: `landline serve examples/agents.py`.
+"""One agent of each framework in one server: `landline serve examples/all_frameworks.py`.
 
 All use the model OPENAI_MODEL at OPENAI_BASE_URL with OPENAI_API_KEY; without a key they load, and their runs fail with a
 clear code. Each framework is an extra of Landline: `pip install "landline[pydantic-ai,openai-agents,langgraph,ag2]"`.

@@ -47,7 +47,7 @@ Tell = Callable[[Exception, Request], Response]
 _Endpoint = TypeVar("_Endpoint", bound=Callable[..., Any])
 
 
-def _marked(endpoint: _Endpoint, name: str, value: object) -> _Endpoint:
+def _marked(endpoint: _Endpoint, name: str, *, value: object) -> _Endpoint:
     """Leave on a handler what its route is to know."""
     setattr(endpoint, name, value)
     return endpoint
@@ -61,37 +61,34 @@ def requires(*scopes: Needed) -> Callable[[_Endpoint], _Endpoint]:
         raise ValueError(f"A route must require scopes that exist, not {unknown or 'none'}; see `public`.")
 
     def declare(endpoint: _Endpoint) -> _Endpoint:
-        return _marked(endpoint, "__landline_scopes__", scopes)
+        return _marked(endpoint, "__landline_scopes__", value=scopes)
 
     return declare
 
 
 def public(endpoint: _Endpoint) -> _Endpoint:
     """Declare that a route is for everybody, without a credential."""
-    return _marked(endpoint, "__landline_scopes__", ())
+    return _marked(endpoint, "__landline_scopes__", value=())
 
 
 def takes_uploads(endpoint: _Endpoint) -> _Endpoint:
     """Declare that a route's body is an upload, with the larger limit."""
-    return _marked(endpoint, "__landline_upload__", True)
+    return _marked(endpoint, "__landline_upload__", value=True)
 
 
 def streams(endpoint: _Endpoint) -> _Endpoint:
     """Declare that a route's answer is a stream: its place is taken before the handler does anything."""
-    endpoint.__landline_streams__ = True  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
-    return endpoint
+    return _marked(endpoint, "__landline_streams__", value=True)
 
 
 def uncounted(endpoint: _Endpoint) -> _Endpoint:
     """Declare that a public route is under no limit: whoever looks whether the server is well is always told."""
-    endpoint.__landline_uncounted__ = True  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
-    return endpoint
+    return _marked(endpoint, "__landline_uncounted__", value=True)
 
 
 def takes_stream_tokens(endpoint: _Endpoint) -> _Endpoint:
     """Declare that a stream token in the URL opens this route; it then keeps to the token's thread (`check_thread`)."""
-    endpoint.__landline_stream_tokens__ = True  # pyright: ignore[reportFunctionMemberAccess] - a mark on the function
-    return endpoint
+    return _marked(endpoint, "__landline_stream_tokens__", value=True)
 
 
 def lists(*prefixes: str) -> Callable[[_Endpoint], _Endpoint]:
@@ -101,7 +98,7 @@ def lists(*prefixes: str) -> Callable[[_Endpoint], _Endpoint]:
     """
 
     def declare(endpoint: _Endpoint) -> _Endpoint:
-        return _marked(endpoint, "__landline_lists__", prefixes)
+        return _marked(endpoint, "__landline_lists__", value=prefixes)
 
     return declare
 

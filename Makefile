@@ -19,6 +19,8 @@ TREES := $(wildcard src tests examples bench tools)
 
 export PYRIGHT_PYTHON_IGNORE_WARNINGS := 1
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
+# Tests start a thousand servers: compiling every module for each of them doubles the time.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## show this list
@@ -37,7 +39,7 @@ $(READY): requirements.lock pyproject.toml
 	fi
 	@echo "set-up: the locked packages (once; about a minute)"
 	@if command -v uv >/dev/null; then \
-	  uv pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock; \
+	  uv pip install --quiet --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.lock; \
 	  uv pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation -e .; \
 	else \
 	  $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock; \

@@ -5,6 +5,7 @@ lets somebody in, the page must be ours. What says so are headers that no page c
 """
 
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
@@ -36,14 +37,18 @@ def same_origin(connection: HTTPConnection, door: Door) -> bool:
     """Tell whether a cookie of this request may be believed: it reads only, or the browser says that our page sent it.
 
     Whoever signs a caller in by a cookie asks this first and refuses otherwise (CSRF). A socket always needs the proof.
-    Origins of `cors_origins` count with `cors_credentials` only.
+    Cookies know no ports and a name of ours may be shared with others: where any allowed name does elsewhere, here it must
+    be the very name and port that was asked for, or `public_url`. Origins of `cors_origins` count with `cors_credentials`
+    only.
     """
     if connection.scope["type"] == "http" and connection.scope["method"] in _SAFE:
         return True
-    if page_of(connection, door) != "ours":
-        return False
-    origin = connection.headers.get("origin", "")
-    return door.origins.credentials or not door.origins.names(origin) or _is_own(origin, connection, door)
+    site, origin = connection.headers.get("sec-fetch-site"), connection.headers.get("origin")
+    if origin is not None and door.origins.credentials and door.origins.names(origin):
+        return True
+    if origin is None:
+        return site == "same-origin"
+    return site in (None, "same-origin") and _is_very_own(origin, connection, door)
 
 
 def check_page(connection: HTTPConnection, door: Door) -> None:
@@ -76,6 +81,13 @@ def _is_own(origin: str, connection: HTTPConnection, door: Door) -> bool:
     if door.tls and origin.startswith("http:") and not is_loopback(origin[len("http://") :]):
         return False  # whoever sits on the line writes such a page
     return door.hosts.allows_origin(origin, connection.headers.get("host"))
+
+
+def _is_very_own(origin: str, connection: HTTPConnection, door: Door) -> bool:
+    if not _is_own(origin, connection, door):
+        return False
+    asked = {connection.headers.get("host", "").lower(), urlsplit(door.public_url or "").netloc.lower()}
+    return urlsplit(origin).netloc.lower() in asked
 
 
 def _origin_of(url: str) -> str:

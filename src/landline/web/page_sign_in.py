@@ -5,13 +5,13 @@ from a page of this very origin, as headers say that no page can write, and carr
 """
 
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.requests import HTTPConnection
 
 from landline.model.callers import Caller
 from landline.model.errors import Forbidden
 from landline.web.door import Door
+from landline.web.origins import same_origin
 
 __all__ = ["CSRF_HEADER", "PAGE_COOKIE", "check_own_page", "page_caller"]
 
@@ -30,20 +30,16 @@ async def page_caller(connection: HTTPConnection, door: Door) -> Caller | None:
     cookie = connection.cookies.get(PAGE_COOKIE)
     if cookie is None or door.pages is None:
         return None
-    check_own_page(connection)
+    check_own_page(connection, door)
     return await door.pages.caller(cookie)
 
 
-def check_own_page(connection: HTTPConnection) -> None:
+def check_own_page(connection: HTTPConnection, door: Door) -> None:
     """Refuse what a cookie may not vouch for; see `page_caller`. Raises Forbidden."""
-    http = connection.scope["type"] == "http"
-    if http and connection.scope["method"] in _SAFE:
-        return
-    headers = connection.headers
-    site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    told = site == "same-origin" or (site is None and origin is not None)
-    same = origin is None or urlsplit(origin).netloc.lower() == headers.get("host", "").lower()
-    if not (told and same) or (http and CSRF_HEADER not in headers):
+    # The header is asked for beside the origin: no page can add one to a request of another origin without our consent.
+    scope = connection.scope
+    headed = scope["type"] != "http" or scope["method"] in _SAFE or CSRF_HEADER in connection.headers
+    if not (headed and same_origin(connection, door)):
         raise Forbidden(
             "Signed in by a cookie, changes take a page of this server's own and the header X-Landline-CSRF.",
             code="cross_site_request",

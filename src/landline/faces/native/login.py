@@ -57,7 +57,7 @@ class LoginRoutes:
         cookie = request.cookies.get(PAGE_COOKIE)
         response = Response(status_code=204, headers={"cache-control": "no-store"})
         if cookie is not None:
-            check_own_page(request)
+            check_own_page(request, self._door)
             await self._pages.end(cookie)
             here = public_url(request, self._door, below="/logout")
             response.delete_cookie(PAGE_COOKIE, httponly=True, samesite="lax", secure=_tls(here))

@@ -30,6 +30,7 @@ from landline.model.ids import new_id
 from landline.ports.people import NewUser, UserPatch
 from landline.ports.sign_in import SignedIn, TooManySignIns
 from landline.testing.clock import VirtualClock
+from landline.web.client import Proxies, client_address
 from tests.gates.tokens import SECRET, b64
 
 pytestmark = pytest.mark.contract("TRU-3")
@@ -298,6 +299,9 @@ async def test_a_new_user_of_the_same_name_is_not_the_old_one() -> None:
             found = await on.store.find_user(tenant, name)
             return None if found is None else replace(found, id=new_id())
 
+        async def note_sign_in(self, user_id: str, **tried: Any) -> int:
+            return await on.store.note_sign_in(user_id, **tried)
+
     other = PasswordSignIn(
         Renamed(), Families(on.store, on.clock), on.signer, on.clock, tenant="local", roles={}
     )
@@ -389,20 +393,24 @@ async def test_locks_double_up_to_a_bound_and_are_forgotten() -> None:
         attempts.begin("local", "ada", None)
 
 
+def seen_from(host: str) -> str:
+    return client_address({"client": (host, 1), "headers": []}, Proxies())
+
+
 async def test_an_address_may_fail_so_often_whatever_names_it_tries() -> None:
     """A network of IPv6 is one address; others go on."""
     clock = VirtualClock()
     attempts = Attempts(clock)
     for number in range(PER_ADDRESS):
-        attempts.begin("local", f"user{number}", f"2001:db8::{number:x}")
+        attempts.begin("local", f"user{number}", seen_from(f"2001:db8::{number:x}"))
     with pytest.raises(TooManySignIns):
-        attempts.begin("local", "another", "2001:db8::ffff")
-    attempts.begin("local", "another", "2001:db8:0:1::1")
+        attempts.begin("local", "another", seen_from("2001:db8::ffff"))
+    attempts.begin("local", "another", seen_from("2001:db8:0:1::1"))
     for number in range(PER_ADDRESS * 2):
         key = attempts.begin("local", f"right{number}", "192.0.2.1")
         attempts.right(key, "192.0.2.1")
     await clock.advance(900)
-    attempts.begin("local", "another2", "2001:db8::ffff")
+    attempts.begin("local", "another2", seen_from("2001:db8::ffff"))
 
 
 async def test_tries_at_the_same_time_all_count() -> None:

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from landline.model.errors import Unavailable
+from landline.model.errors import RateLimited
 
 __all__ = ["SignIn", "SignedIn", "TooManySignIns"]
 
 
-class TooManySignIns(Unavailable):
+class TooManySignIns(RateLimited):
     """The name or the address has failed too often; says nothing of whether there is such a user."""
 
     code = "too_many_sign_ins"
@@ -31,7 +31,8 @@ class SignIn(Protocol):
     async def sign_in(
         self, name: str, password: str, *, tenant: str | None = None, address: str | None = None
     ) -> SignedIn:
-        """Check a password and return tokens. `tenant` None is the owner's default, `address` the client's.
+        """Check a password and return tokens. `tenant` None is the owner's default, `address` the client's as limits
+        count it, None where it has none.
 
         Raises:
             Unauthenticated: In the same words, after the same work, for no such user and a wrong password.

@@ -11,10 +11,10 @@ from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import Any, Final, cast
 
-__all__ = ["Proxies", "client_address"]
+__all__ = ["NOBODY", "Proxies", "client_address"]
 
 _Address = IPv4Address | IPv6Address
-_NOBODY: Final = "unknown"
+NOBODY: Final = "unknown"
 """What has no address, such as a client on a local socket: counted as one."""
 
 _MOST_HOPS: Final = 32
@@ -125,7 +125,7 @@ def _counted_of(host: str) -> str:
 
 def _counted(address: _Address | None) -> str:
     if address is None:
-        return _NOBODY
+        return NOBODY
     if isinstance(address, IPv4Address):
         return str(address)
     return str(IPv6Network((int(address) >> 64 << 64, 64)))

@@ -62,7 +62,6 @@ _STATUS_OF_CODE: Final[dict[str, int]] = {
     "headers_too_large": 431,
     "url_too_long": 414,
     "stored_data_unreadable": 500,
-    "too_many_sign_ins": 429,
     "unknown_host": 421,
     "unsupported_media_type": 415,
 }

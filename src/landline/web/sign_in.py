@@ -11,6 +11,8 @@ from starlette.responses import Response
 
 from landline.model.errors import Invalid
 from landline.ports.sign_in import SignedIn, SignIn
+from landline.web.client import NOBODY, client_address
+from landline.web.door import Door
 from landline.web.faults import faults_of
 
 __all__ = [
@@ -94,7 +96,7 @@ async def fields_of(request: Request) -> dict[str, Any]:
     return kept
 
 
-async def signed_in(request: Request, sign_in: SignIn) -> SignedIn:
+async def signed_in(request: Request, sign_in: SignIn, door: Door) -> SignedIn:
     """Sign in with what the request brings: a name and a password, or a refresh token.
 
     Raises:
@@ -106,7 +108,9 @@ async def signed_in(request: Request, sign_in: SignIn) -> SignedIn:
     if "refresh_token" in fields:
         return await sign_in.refresh(read(RefreshBody, fields).refresh_token)
     body = read(PasswordBody, fields)
-    address = request.client.host if request.client else None
+    found = client_address(request.scope, door.proxies)
+    # Whoever has no address (a local socket) would lock all others out who have none.
+    address = None if found == NOBODY else found
     return await sign_in.sign_in(body.username, body.password, tenant=body.tenant, address=address)
 
 

@@ -52,7 +52,7 @@ def face(ports: FacePorts, *, pages: bool = True) -> APIRouter:
     if ports.door.stream_tokens is not None:
         add_routes(router, StreamTokenRoutes(ports, ports.door.stream_tokens).routes(), tag="sign-in")
     if ports.sign_in is not None:
-        add_routes(router, TokenRoutes(ports.sign_in).routes(), tag="sign-in")
+        add_routes(router, TokenRoutes(ports.sign_in, ports.door).routes(), tag="sign-in")
     if ports.usage is not None:
         add_routes(router, UsageRoutes(ports.usage).routes(), tag="usage")
     if ports.health is not None:

@@ -9,6 +9,7 @@ from landline.faces.native import documents
 from landline.faces.native.encode import json_response
 from landline.faces.native.turn import PREFIX
 from landline.ports.sign_in import SignIn
+from landline.web.door import Door
 from landline.web.route import Entry, public
 from landline.web.sign_in import (
     FORM,
@@ -34,13 +35,13 @@ _TOKENS: Final = {
 class TokenRoutes:
     """The handlers, and the table that says where they are."""
 
-    def __init__(self, sign_in: SignIn) -> None:
-        self._sign_in = sign_in
+    def __init__(self, sign_in: SignIn, door: Door) -> None:
+        self._sign_in, self._door = sign_in, door
 
     @public
     async def token(self, request: Request) -> Response:
         """Return tokens for a name and a password, or for a refresh token."""
-        return token_response(await signed_in(request, self._sign_in))
+        return token_response(await signed_in(request, self._sign_in, self._door))
 
     @public
     async def refresh(self, request: Request) -> Response:

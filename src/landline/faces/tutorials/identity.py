@@ -15,6 +15,7 @@ from landline.ports.people import Accounts
 from landline.ports.routing import AUTO
 from landline.ports.sign_in import SignIn
 from landline.web.caller import CallerOf
+from landline.web.door import Door
 from landline.web.face import FacePorts
 from landline.web.route import Entry, public, requires
 from landline.web.sign_in import FORM, PasswordBody, signed_in, token_response
@@ -47,13 +48,13 @@ def _better(ports: FacePorts, caller: Caller) -> str | None:
 class TokenRoute:
     """Signing in."""
 
-    def __init__(self, sign_in: SignIn) -> None:
-        self._sign_in = sign_in
+    def __init__(self, sign_in: SignIn, door: Door) -> None:
+        self._sign_in, self._door = sign_in, door
 
     @public
     async def token(self, request: Request) -> Response:
         """Return tokens for a name and a password, sent as JSON or as OAuth2's form."""
-        return token_response(await signed_in(request, self._sign_in))
+        return token_response(await signed_in(request, self._sign_in, self._door))
 
     def routes(self) -> list[Entry]:
         """Return the table."""

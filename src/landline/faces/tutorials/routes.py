@@ -46,7 +46,7 @@ def more(ports: FacePorts) -> APIRouter:
     if ports.accounts is not None:
         add_routes(router, KeyRoute(ports, ports.accounts).routes(), tag="tutorials")
     if ports.sign_in is not None:
-        add_routes(router, TokenRoute(ports.sign_in).routes(), tag="tutorials")
+        add_routes(router, TokenRoute(ports.sign_in, ports.door).routes(), tag="tutorials")
     router.add_websocket_route("/ws/{client_id}", _socket(ports), name="client_socket")
     assert_declared(router)
     return router

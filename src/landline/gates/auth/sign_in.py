@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
 
-from landline.gates.auth.attempts import Attempts
+from landline.gates.auth.attempts import Attempts, KeptLocks, NotesSignIns
 from landline.gates.auth.compact import BadToken, digest_of
 from landline.gates.auth.families import Families, Family
 from landline.gates.auth.jwt import CACHED_S, CACHED_TOKENS, REFUSED
@@ -19,10 +19,9 @@ from landline.gates.auth.roles import scopes_of_roles, tier_of_roles
 from landline.model.callers import Caller
 from landline.model.errors import Unauthenticated, Unavailable
 from landline.model.ids import new_id
-from landline.model.times import iso
 from landline.ports.clock import Clock
 from landline.ports.people import UserRow
-from landline.ports.sign_in import SignedIn
+from landline.ports.sign_in import SignedIn, TooManySignIns
 
 __all__ = ["ACCESS_S", "KnownUsers", "PasswordSignIn"]
 
@@ -36,8 +35,8 @@ AT_ONCE: Final = 2
 WAITING: Final = 32
 
 
-class KnownUsers(Protocol):
-    """Where users are found."""
+class KnownUsers(NotesSignIns, Protocol):
+    """Where users are found, and their tries counted."""
 
     async def find_user(self, tenant: str, name: str) -> UserRow | None:
         """Return a user by name."""
@@ -60,7 +59,7 @@ class PasswordSignIn:
         """Args: `tenant` is the one of names without one, `roles` are the owner's own."""
         self._users, self._families, self._signer, self._clock = users, families, signer, clock
         self._tenant, self._roles = tenant, roles
-        self._attempts = Attempts(clock)
+        self._attempts, self._locks = Attempts(clock), KeptLocks(users, clock)
         self._hashing, self._waiting = asyncio.Semaphore(AT_ONCE), 0
         self._known: dict[bytes, tuple[float, float, Caller]] = {}
 
@@ -69,11 +68,14 @@ class PasswordSignIn:
     ) -> SignedIn:
         """Check a password and return tokens; see the port."""
         tenant = tenant or self._tenant
-        attempt = self._attempts.begin(tenant, name, address)
+        attempt = await self._begun(tenant, name, address)
         user = await self._users.find_user(tenant, name)
-        holds = await self._verified(password, user)
-        if user is None or user.password_hash is None or not holds or not self._may(user):
+        # At the same time: what is written for users only must not show in how long the answer takes.
+        (may, count), holds = await asyncio.gather(self._locks.begin(user), self._verified(password, user))
+        if user is None or not may or not holds or user.disabled_at is not None:
+            self._attempts.kept(attempt, count)
             raise Unauthenticated(WRONG, code="bad_sign_in")
+        await self._locks.right(user)
         self._attempts.right(attempt, address)
         family, refresh = await self._families.begin(
             tenant=tenant, user=user.name, user_id=user.id, proof=_proof(user)
@@ -150,9 +152,13 @@ class PasswordSignIn:
             raise BadToken("the user may not sign in any more")
         return user
 
-    def _may(self, user: UserRow) -> bool:
-        locked = user.locked_until is not None and iso(self._clock.now()) < user.locked_until
-        return user.disabled_at is None and not locked
+    async def _begun(self, tenant: str, name: str, address: str | None) -> bytes:
+        try:
+            return self._attempts.begin(tenant, name, address)
+        except TooManySignIns:
+            if not self._attempts.lift(tenant, name, await self._users.find_user(tenant, name)):
+                raise
+        return self._attempts.begin(tenant, name, address)
 
     async def _verified(self, password: str, user: UserRow | None) -> bool:
         if self._waiting >= WAITING:

@@ -44,8 +44,9 @@ class Pages:
             raise Unauthenticated("The sign-in does not hold any more.")
         return LOCAL
 
-    async def end(self, cookie: str) -> None:
+    async def end(self, cookie: str, *, back: str) -> str | None:
         self.ended.append(cookie)
+        return f"https://login.example/end?{back}"
 
     async def holds(self, caller: Caller) -> bool:
         return True
@@ -163,6 +164,6 @@ async def test_only_a_page_of_ours_signs_out(host: str, pages: Pages) -> None:
             assert answer.status_code == 403, headers
         assert pages.ended == []
         answer = await client.post("/logout", headers={**COOKIE, "origin": f"http://{host}", **OURS})
-        assert answer.status_code == 204
+        assert answer.json() == {"url": f"https://login.example/end?http://{host}/simple"}
         assert "landline_page=" in answer.headers["set-cookie"]
     assert pages.ended == ["good"]

@@ -41,8 +41,12 @@ class PageSignIn(Protocol):
         """Return who a cookie signs in. Raises Unauthenticated."""
         ...
 
-    async def end(self, cookie: str) -> None:
-        """Sign out; a cookie that does not hold is none."""
+    async def end(self, cookie: str, *, back: str) -> str | None:
+        """Sign out here; a cookie that does not hold is none.
+
+        Returns where the browser goes to be signed out at the provider too, which sends it `back`; None where the provider
+        knows no such thing or cannot be reached.
+        """
         ...
 
     async def holds(self, caller: Caller) -> bool:

@@ -15,7 +15,7 @@ const issuer = `http://127.0.0.1:${idPort}`;
 const base = `http://127.0.0.1:${port}`;
 
 const provider = new Provider(issuer, {
-  clients: [{ client_id: 'landline', client_secret: 's'.repeat(40), redirect_uris: [`${base}/login/callback`] }],
+  clients: [{ client_id: 'landline', client_secret: 's'.repeat(40), redirect_uris: [`${base}/login/callback`], post_logout_redirect_uris: [`${base}/simple`] }],
   claims: { openid: ['sub', 'roles'] },
   conformIdTokenClaims: false,
   pkce: { required: () => true },
@@ -62,6 +62,20 @@ class Browser {
     }
     throw new Error('the sign-in has no end');
   }
+  // What the page does after our own sign-out: the provider asks once more, and sends the browser back.
+  async signOut(url) {
+    assert.ok(url.startsWith(`${issuer}/session/end?`), url);
+    const told = new URL(url).searchParams;
+    assert.equal(told.get('client_id'), 'landline');
+    assert.ok(told.get('id_token_hint'), 'the provider learns whose sign-in it is');
+    const answer = await this.ask(url);
+    const page = await answer.text();
+    assert.equal(answer.status, 200, page);
+    const action = page.match(/<form[^>]*action="([^"]+)"/)[1];
+    const xsrf = page.match(/name="xsrf" value="([^"]+)"/)[1];
+    const sent = await this.ask(new URL(action, url).href, { method: 'POST', body: new URLSearchParams({ xsrf, logout: 'yes' }) });
+    return sent.headers.get('location');
+  }
 }
 
 const threads = `${base}/api/v1/threads`;
@@ -99,8 +113,13 @@ try {
   assert.equal((await fetch(threads, { headers: { cookie: `landline_page=${cookie}x` } })).status, 401, 'a changed cookie');
 
   assert.equal((await ada.ask(`${base}/logout`, { method: 'POST' })).status, 403, 'signed out by another page');
-  assert.equal((await ada.ask(`${base}/logout`, { method: 'POST', headers: { origin: base, 'x-landline-csrf': '1' } })).status, 204);
+  const out = await ada.ask(`${base}/logout`, { method: 'POST', headers: { origin: base, 'x-landline-csrf': '1' } });
+  assert.equal(out.status, 200);
   assert.equal((await fetch(threads, { headers: { cookie: `landline_page=${cookie}` } })).status, 401, 'a kept cookie after the end');
+  assert.ok(!ada.jars.get(new URL(base).host).has('landline_page'), 'the cookie is gone');
+  assert.equal(await ada.signOut((await out.json()).url), `${base}/simple`, 'back on our page');
+  const asked = await ada.ask(`${base}/login`).then((answer) => ada.ask(answer.headers.get('location')));
+  assert.ok(new URL(asked.headers.get('location'), issuer).pathname.startsWith('/interaction/'), 'the provider asks who it is again');
   console.log('oidc: all held');
 } finally {
   server.kill('SIGTERM');

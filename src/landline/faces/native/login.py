@@ -2,6 +2,7 @@
 
 from typing import Annotated, Final
 
+import msgspec
 from fastapi import Query
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
@@ -53,14 +54,14 @@ class LoginRoutes:
 
     @public
     async def logout(self, request: Request) -> Response:
-        """Sign this browser out here; at the provider it stays signed in."""
+        """Sign this browser out here; `url` is where it goes to be signed out at the provider, if there is such a place."""
         cookie = request.cookies.get(PAGE_COOKIE)
-        response = Response(status_code=204, headers={"cache-control": "no-store"})
-        if cookie is not None:
-            check_own_page(request, self._door)
-            await self._pages.end(cookie)
-            here = public_url(request, self._door, below="/logout")
-            response.delete_cookie(PAGE_COOKIE, httponly=True, samesite="lax", secure=_tls(here))
+        if cookie is None:
+            return _ended(None)
+        check_own_page(request, self._door)
+        here = public_url(request, self._door, below="/logout")
+        response = _ended(await self._pages.end(cookie, back=f"{here}/simple"))
+        response.delete_cookie(PAGE_COOKIE, httponly=True, samesite="lax", secure=_tls(here))
         return response
 
     def routes(self) -> list[Entry]:
@@ -69,9 +70,13 @@ class LoginRoutes:
         return [
             Entry(method="GET", path="/login", endpoint=self.login, name="login", summary="Sign in", docs=hidden),
             Entry(method="GET", path=CALLBACK, endpoint=self.callback, name="login_callback", summary="Back", docs=hidden),
-            Entry(method="POST", path="/logout", endpoint=self.logout, name="logout", status=204, summary="Sign out",
-                  docs=hidden),
+            Entry(method="POST", path="/logout", endpoint=self.logout, name="logout", summary="Sign out", docs=hidden),
         ]  # fmt: skip
+
+
+def _ended(url: str | None) -> Response:
+    body = msgspec.json.encode({"url": url})
+    return Response(body, headers={"cache-control": "no-store"}, media_type="application/json")
 
 
 def _tls(here: str) -> bool:

@@ -1,6 +1,8 @@
 """The plain page at `/simple` (UI-8): three files of its own, nothing from elsewhere, under a strict policy."""
 
+from collections.abc import Mapping
 from importlib.resources import files
+from types import MappingProxyType
 from typing import Final
 
 from starlette.responses import Response
@@ -23,10 +25,14 @@ _TYPES: Final = {
 class PageRoutes:
     """The handlers, and the table that says where they are. The page holds nothing secret; its requests are admitted."""
 
+    def __init__(self, *, sign_in: bool = False) -> None:
+        """With `sign_in` the page offers to sign in at the owner's provider."""
+        self._sign_in = sign_in
+
     @public
     async def html(self) -> Response:
         """Return the page."""
-        return _file("html")
+        return _file("html", {b"<body>": b"<body data-sign-in>"} if self._sign_in else {})
 
     @public
     async def script(self) -> Response:
@@ -48,7 +54,9 @@ class PageRoutes:
         ]  # fmt: skip
 
 
-def _file(kind: str) -> Response:
+def _file(kind: str, instead: Mapping[bytes, bytes] = MappingProxyType({})) -> Response:
     data = files("landline.faces.native").joinpath(f"simple.{kind}").read_bytes()
+    for old, new in instead.items():
+        data = data.replace(old, new, 1)
     headers = {"content-security-policy": _POLICY, "cache-control": "no-cache", "content-type": _TYPES[kind]}
     return Response(data, headers=headers)

@@ -60,7 +60,7 @@ def face(ports: FacePorts, *, pages: bool = True) -> APIRouter:
     if ports.door.pages is not None:
         add_routes(router, LoginRoutes(ports.door, ports.door.pages).routes(), tag="sign-in")
     if pages:
-        add_routes(router, PageRoutes().routes(), tag="pages")
+        add_routes(router, PageRoutes(sign_in=ports.door.pages is not None).routes(), tag="pages")
 
     router.add_websocket_route(f"{PREFIX}/ws", _socket(ports), name="socket")
     assert_declared(router)

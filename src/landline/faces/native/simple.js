@@ -6,6 +6,7 @@ const ENDS = new Set(["run.completed", "run.failed", "run.cancelled", "run.waiti
 const $ = (id) => document.getElementById(id);
 const log = $("log"), state = $("state");
 const cursors = new Map();  // run id -> the last event seen
+const signsIn = "signIn" in document.body.dataset;  // The server has a provider to sign in at.
 let agents = [], thread = null, run = null, key = null, shown = new Map();
 
 function element(kind, className, text) {
@@ -31,8 +32,13 @@ async function call(path, options = {}) {
   const headers = { ...(options.headers || {}) };
   if (options.body) headers["Content-Type"] = "application/json";
   if (key) headers["X-API-Key"] = key;
+  else if (signsIn) headers["X-Landline-CSRF"] = "1";  // Signed in by a cookie: only a page of this origin can send it.
   const answer = await fetch(API + path, { ...options, headers, cache: "no-store" });
-  if (answer.status === 401) $("key-form").hidden = false;
+  if (answer.status === 401) {
+    $("key-form").hidden = false;
+    $("sign-in").hidden = !signsIn;
+    $("sign-out").hidden = true;
+  }
   if (!answer.ok) {
     const problem = await answer.json().catch(() => ({}));
     throw Object.assign(new Error(problem.detail || "The server answered " + answer.status + "."), { status: answer.status });
@@ -314,7 +320,17 @@ $("key-form").addEventListener("submit", (event) => {
   key = $("key").value;
   $("key").value = "";
   $("key-form").hidden = true;
+  $("sign-in").hidden = true;
   load();
+});
+
+$("sign-in").addEventListener("click", () => location.assign("login"));
+
+$("sign-out").addEventListener("click", async () => {
+  const answer = await fetch("logout", { method: "POST", headers: { "X-Landline-CSRF": "1" }, cache: "no-store" });
+  const { url } = answer.ok ? await answer.json() : {};
+  if (answer.ok) location.assign(url || "simple");  // The provider's own page ends its sign-in, and comes back here.
+  else state.textContent = "Signing out failed; try again.";
 });
 
 function fresh() {
@@ -343,6 +359,7 @@ async function load() {
     state.textContent = error.message;
     return;
   }
+  $("sign-out").hidden = !signsIn || Boolean(key);
   $("agent").replaceChildren(...agents.map((agent) => {
     const option = element("option", "", agent.title || agent.name);
     option.value = agent.name;

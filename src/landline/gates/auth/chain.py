@@ -91,9 +91,9 @@ class LatePages(_Late[PageSignIn]):
         """Return who a cookie signs in; see the port."""
         return await (await self._there()).caller(cookie)
 
-    async def end(self, cookie: str) -> None:
+    async def end(self, cookie: str, *, back: str) -> str | None:
         """Sign out; see the port."""
-        await (await self._there()).end(cookie)
+        return await (await self._there()).end(cookie, back=back)
 
     async def holds(self, caller: Caller) -> bool:
         """Tell whether the cookie that made `caller` still signs in."""

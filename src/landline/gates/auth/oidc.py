@@ -28,12 +28,15 @@ __all__ = ["CREDENTIAL", "OidcSignIn", "Provider"]
 
 CREDENTIAL: Final = "page:"
 COLLECTION: Final = "auth.pages"
+_END: Final = "end_session_endpoint"
 _LOGIN: Final = "login+jwt"
 _PAGE: Final = "page+jwt"
 _ANSWER_S: Final = 10.0
 _MAX_BYTES: Final = 256 * 1024
 _KNOWN_S: Final = 300.0
 """How long what a provider says of itself is believed."""
+_MAX_HINT_CHARS: Final = 4096
+"""An id token goes back to the provider in a URL when somebody signs out; a longer one is not kept for that."""
 REFUSED: Final = "The sign-in did not come about; begin again."
 
 
@@ -44,6 +47,7 @@ class _Page(msgspec.Struct, frozen=True, kw_only=True):
     roles: list[str]
     tier: str
     until: float
+    id_token: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,10 +95,9 @@ class OidcSignIn:
             "code_challenge": challenge,
             "code_challenge_method": "S256",
         }
-        where = said["authorization_endpoint"]
         claims = {"state": state, "nonce": nonce, "verifier": verifier, "callback": callback}
         return Begun(
-            url=f"{where}{'&' if '?' in where else '?'}{urlencode(asked)}",
+            url=_with(said["authorization_endpoint"], asked),
             kept=self._signer.sign(_LOGIN, claims, lives_s=LOGIN_S),
         )
 
@@ -107,7 +110,7 @@ class OidcSignIn:
             caller = await self._vouched(token, nonce=asked["nonce"])
         except BadToken:
             raise Unauthenticated(REFUSED, code="sign_in_refused") from None
-        return await self._kept(caller)
+        return await self._kept(caller, token)
 
     async def caller(self, cookie: str) -> Caller:
         """Return who a cookie signs in; see the port."""
@@ -127,14 +130,25 @@ class OidcSignIn:
             credential=f"{CREDENTIAL}{page_id}",
         )
 
-    async def end(self, cookie: str) -> None:
+    async def end(self, cookie: str, *, back: str) -> str | None:
         """Sign out; see the port."""
         try:
             page_id = str((await self._signer.read(_PAGE, cookie))["pid"])
         except BadToken:
-            return
+            return None
+        page = await self._find(page_id)
         gone = DocumentWrite(collection=COLLECTION, key=page_id, body=None)
         await self._documents.write_documents(SYSTEM, [gone])
+        if page is None:
+            return None
+        try:
+            where = (await self._discovered()).get(_END)
+        except Unavailable:
+            return None  # whoever wants out here is out, whatever the provider does
+        asked = {"client_id": self._provider.client_id, "post_logout_redirect_uri": back}
+        if page.id_token is not None:
+            asked["id_token_hint"] = page.id_token
+        return None if where is None else _with(where, asked)
 
     async def holds(self, caller: Caller) -> bool:
         """Tell whether the cookie that made `caller` still signs in."""
@@ -145,7 +159,7 @@ class OidcSignIn:
         page = _decoder.decode(found[0].body) if found else None
         return page if page is not None and self._clock.now().timestamp() < page.until else None
 
-    async def _kept(self, caller: Caller) -> str:
+    async def _kept(self, caller: Caller, token: str) -> str:
         page_id, label = new_id(), f"{caller.tenant}\0{caller.user}"
         now = self._clock.now().timestamp()
         page = _Page(
@@ -155,6 +169,7 @@ class OidcSignIn:
             roles=sorted(caller.roles),
             tier=caller.tier,
             until=now + PAGE_S,
+            id_token=token if len(token) <= _MAX_HINT_CHARS else None,
         )
         # Ended ones of the same user go now: nobody else would clean up after them.
         kept = await self._documents.list_documents(SYSTEM, COLLECTION, label=label)
@@ -209,6 +224,8 @@ class OidcSignIn:
             raise _out_of_reach() from None
         if said.get("issuer") != self._provider.issuer or not all(map(self._is_safe, doors.values())):
             raise _out_of_reach()
+        if self._is_safe(said.get(_END)):
+            doors[_END] = said[_END]
         if self._said.get("jwks_uri") != doors["jwks_uri"]:
             self._keys = Jwks(doors["jwks_uri"], self._egress, self._clock, trusted=[self._origin])
         self._said, self._said_at = doors, self._clock.steady()
@@ -238,6 +255,10 @@ class OidcSignIn:
         if answer.status_code != 200:
             raise BadToken("the provider refuses")
         return read_object(answer.content)
+
+
+def _with(url: str, asked: dict[str, str]) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(asked)}"
 
 
 def _same(asked: str, answered: str) -> None:

@@ -40,6 +40,7 @@ class OpenIdProvider:
             Route("/keys", self.keys),
             Route("/authorize", self.authorize),
             Route("/token", self.token, methods=["POST"]),
+            Route("/end", self.end),
         ]
 
     async def about(self, request: Request) -> Response:
@@ -62,6 +63,9 @@ class OpenIdProvider:
         self.codes[code] = asked
         self.asked.append(asked["redirect_uri"])
         return RedirectResponse(f"{asked['redirect_uri']}?code={code}&state={asked['state']}", 303)
+
+    async def end(self, request: Request) -> Response:
+        return RedirectResponse(request.query_params["post_logout_redirect_uri"], 303)
 
     async def token(self, request: Request) -> Response:
         basic = base64.b64encode(f"{CLIENT}:{SECRET}".encode()).decode()

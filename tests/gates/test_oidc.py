@@ -67,6 +67,10 @@ async def signed_in(client: httpx.AsyncClient) -> httpx.Response:
     return await client.get(await there(client))
 
 
+def asked_of(url: str) -> dict[str, list[str]]:
+    return parse_qs(urlsplit(url).query)
+
+
 async def refused(client: httpx.AsyncClient, back: str) -> None:
     answer = await client.get(back)
     assert (answer.status_code, answer.json()["code"]) == (401, "sign_in_refused"), answer.text
@@ -147,8 +151,8 @@ async def test_another_key_a_dead_code_and_a_changed_question_sign_nobody_in(
     provider.codes.clear()
     await refused(client, back)
     first, second = await there(client), await there(client)
-    state = parse_qs(urlsplit(second).query)["state"][0]
-    code = parse_qs(urlsplit(first).query)["code"][0]
+    state = asked_of(second)["state"][0]
+    code = asked_of(first)["code"][0]
     await refused(client, f"/login/callback?code={code}&state={state}")  # the code of another challenge
 
 
@@ -167,7 +171,7 @@ async def test_nothing_in_a_request_chooses_where_the_browser_goes(
     answer = await client.get(f"{back}&{query}", headers=forwarded)
     assert answer.headers["location"] == f"{HERE}/simple"
     out = await client.post(f"/logout?{query}", headers={**forwarded, **OURS})
-    told = parse_qs(urlsplit(out.json()["url"]).query)
+    told = asked_of(out.json()["url"])
     assert told["post_logout_redirect_uri"] == [f"{HERE}/simple"]
     assert "evil" not in out.text
     for path in ("/login", "/login/callback", "//evil.example/login", "/login/callback//evil.example"):
@@ -185,7 +189,7 @@ async def test_signing_out_ends_the_page_and_goes_to_the_provider(
     assert PAGE_COOKIE not in client.cookies
     url = out.json()["url"]
     assert url.startswith(f"{provider.issuer}/end?")
-    told = parse_qs(urlsplit(url).query)
+    told = asked_of(url)
     assert told["client_id"] == [CLIENT]
     assert told["id_token_hint"][0].count(".") == 2
     client.cookies.set(PAGE_COOKIE, cookie)

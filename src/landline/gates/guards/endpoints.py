@@ -64,18 +64,9 @@ class Endpoint:
             raise _unavailable("it could not be asked, or its answer is no JSON") from error
 
 
-def _piece(text: str, start: int) -> int:
-    """Return where the last piece ends that is long enough: at the end of a sentence or paragraph."""
-    ends = [found.end() for found in _END.finditer(text, start)]
-    if ends and ends[-1] - start >= PIECE:
-        return ends[-1]
-    return len(text) if len(text) - start >= LONGEST_PIECE else start
+class _Asking:
+    """What both have: they judge finished pieces as a whole, at a server."""
 
-
-class ModerationGuard:
-    """Asks `POST {url}/moderations`; what is flagged there trips, its categories are told."""
-
-    name = "moderation"
     stages: frozenset[Stage] = frozenset({"input", "output"})
     whole = True
 
@@ -84,8 +75,17 @@ class ModerationGuard:
         self._action: Action = action
 
     def settled(self, text: str, start: int) -> int:
-        """Return where the last finished piece ends."""
-        return _piece(text, start)
+        """Return where the last piece ends that is long enough: at the end of a sentence or paragraph."""
+        ends = [found.end() for found in _END.finditer(text, start)]
+        if ends and ends[-1] - start >= PIECE:
+            return ends[-1]
+        return len(text) if len(text) - start >= LONGEST_PIECE else start
+
+
+class ModerationGuard(_Asking):
+    """Asks `POST {url}/moderations`; what is flagged there trips, its categories are told."""
+
+    name = "moderation"
 
     async def check(self, text: str, stage: Stage, start: int = 0) -> Verdict:
         """Judge `text`; see the port."""
@@ -111,20 +111,10 @@ class ModerationGuard:
         return Verdict(action=self._action, info={"categories": named}) if flagged else Verdict()
 
 
-class LlamaGuard:
+class LlamaGuard(_Asking):
     """Asks a LlamaGuard model: it answers `safe`, or `unsafe` and the hazards' numbers, such as `S1,S10`."""
 
     name = "llamaguard"
-    stages: frozenset[Stage] = frozenset({"input", "output"})
-    whole = True
-
-    def __init__(self, endpoint: Endpoint, action: Action = "block") -> None:
-        self._endpoint = endpoint
-        self._action: Action = action
-
-    def settled(self, text: str, start: int) -> int:
-        """Return where the last finished piece ends."""
-        return _piece(text, start)
 
     async def check(self, text: str, stage: Stage, start: int = 0) -> Verdict:
         """Judge `text`; see the port."""

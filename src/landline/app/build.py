@@ -156,7 +156,9 @@ class Landline:
         core.driver.idle_timeout_s = self.settings.idle_timeout_s
         core.driver.bring = self._brings
         specs = [item.spec for item in self._loaded or () if item.spec]
-        gates = gates_of(self.settings, self.store, self.clock, self.limiter, specs, lambda: self.egress)
+        gates = gates_of(
+            self.settings, self.store, self.clock, self.limiter, specs, lambda: self.egress, files
+        )
         core.admission.gates = core.driver.gates = gates
         core.driver.price = price_of(self.settings)
         return core

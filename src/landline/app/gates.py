@@ -10,6 +10,7 @@ from landline.ports.adapter import AgentSpec
 from landline.ports.clock import Clock
 from landline.ports.egress import Egress
 from landline.ports.gates import Gate, Price
+from landline.ports.runs import Files
 from landline.ports.store import Store
 
 if TYPE_CHECKING:
@@ -18,13 +19,14 @@ if TYPE_CHECKING:
 __all__ = ["gates_of", "price_of"]
 
 
-def gates_of(
+def gates_of(  # noqa: PLR0913 - the composition root hands over the parts of all gates
     settings: Settings,
     store: Store,
     clock: Clock,
     limiter: Limiter | None = None,
     specs: Sequence[AgentSpec] = (),
     egress: Callable[[], Egress] | None = None,
+    files: Files | None = None,
 ) -> Sequence[Gate]:
     """Return the gates of runs; none when nothing is limited or guarded."""
     gates: list[Gate] = []
@@ -32,19 +34,22 @@ def gates_of(
         gates.append(RunLimits(limiter, store, clock))
     gates.extend(budgets_of(settings, store, clock))
     if settings.guards or any(spec.guards for spec in specs):
-        gates.append(_guards(settings, specs, egress))
+        gates.append(_guards(settings, specs, egress, files))
     return gates
 
 
 def _guards(
-    settings: Settings, specs: Sequence[AgentSpec], egress: Callable[[], Egress] | None
+    settings: Settings,
+    specs: Sequence[AgentSpec],
+    egress: Callable[[], Egress] | None,
+    files: Files | None,
 ) -> "GuardGate":
     """Return the guards of all agents and of single ones.
 
     Raises:
         ConfigError: One cannot be made.
     """
-    from landline.gates.guards import Endpoint, GuardGate, Made, rules_of, words_of
+    from landline.gates.guards import Endpoint, FileLook, GuardGate, Made, rules_of, words_of
 
     def endpoint(name: str) -> "Endpoint | None":
         values: Mapping[str, Any] = dict(settings)
@@ -68,10 +73,13 @@ def _guards(
             how="write pii:redact; words need guard_words, moderation and llamaguard an address",
             code="config_invalid_value",
         ) from error
+    refuse = settings.guard_unreadable == "block"
+    look = FileLook(files, most_bytes=settings.guard_file_bytes, refuse=refuse) if files else None
     return GuardGate(
         lambda agent: [*common, *own.get(agent, ())],
         fail_open=settings.guard_fail == "open",
         timeout_s=settings.guard_timeout_s,
+        files=look,
     )
 
 

@@ -43,6 +43,13 @@ class GuardSettings(BaseSettings):
     guard_timeout_s: float = Field(
         10, gt=0, description="Seconds that a guard may take over one piece of text"
     )
+    guard_file_bytes: int = Field(
+        1_000_000, ge=0, description="Bytes that a text file may have for guards to look into it"
+    )
+    guard_unreadable: Literal["allow", "block"] = Field(
+        "allow",
+        description="What happens to files that guards cannot look into (images, PDF, too large): allow or block",
+    )
     guard_moderation_url: str | None = Field(
         None,
         pattern=_URL,

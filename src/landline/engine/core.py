@@ -78,7 +78,7 @@ class Core:
         recovery = Recovery(store=store, driver=driver, runs=runs, clock=clock, tasks=tasks, owner=owner)
         return cls(
             runs=runs,
-            threads=EngineThreads(store=store, registry=registry, clock=clock),
+            threads=EngineThreads(store=store, registry=registry, clock=clock, gates=lambda: admission.gates),
             agents=registry,
             questions=EngineQuestions(store),
             files=files,

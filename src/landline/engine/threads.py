@@ -1,6 +1,6 @@
 """Threads, the inbox and files: the small ports beside `Runs`, on the store and the vault."""
 
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,6 +14,7 @@ from landline.model.runs import Question
 from landline.model.threads import Page, Thread
 from landline.model.times import iso
 from landline.ports.clock import Clock
+from landline.ports.gates import Gate, TitleGate
 from landline.ports.store import (
     IdempotencyKey,
     MessageQuery,
@@ -34,10 +35,13 @@ Sniffer = Callable[[bytes, str], str]
 
 
 class EngineThreads:
-    """The caller's threads and messages."""
+    """The caller's threads and messages; `gates` are asked about titles."""
 
-    def __init__(self, *, store: Store, registry: Registry, clock: Clock) -> None:
+    def __init__(
+        self, *, store: Store, registry: Registry, clock: Clock, gates: Callable[[], Sequence[Gate]] = tuple
+    ) -> None:
         self._store, self._registry, self._clock = store, registry, clock
+        self._gates = gates
 
     async def create(
         self,
@@ -54,7 +58,7 @@ class EngineThreads:
             id=new_id(),
             agent=agent,
             at=self._now(),
-            title=title,
+            title=await self._named(caller, agent, title),
             metadata=metadata or {},
             idempotency=idempotency,
         )
@@ -70,6 +74,9 @@ class EngineThreads:
 
     async def update(self, caller: Caller, thread_id: str, patch: ThreadPatch) -> Thread:
         """Change the thread."""
+        if patch.title is not None and self._gates():
+            agent = (await self._store.get_thread(caller, thread_id)).agent
+            patch = replace(patch, title=await self._named(caller, agent, patch.title))
         return await self._store.update_thread(caller, thread_id, replace(patch, at=self._now()))
 
     async def delete(self, caller: Caller, thread_id: str) -> None:
@@ -99,6 +106,13 @@ class EngineThreads:
     async def messages(self, caller: Caller, query: MessageQuery) -> Page[Message]:
         """Return a page of messages."""
         return await self._store.list_messages(caller, query)
+
+    async def _named(self, caller: Caller, agent: str, title: str | None) -> str | None:
+        """Return the title as the gates let it be kept."""
+        for gate in self._gates():
+            if title is not None and isinstance(gate, TitleGate):
+                title = await gate.naming(caller, agent, title)
+        return title
 
     def _now(self) -> str:
         return iso(self._clock.now())

@@ -28,6 +28,7 @@ __all__ = [
     "Price",
     "Reserving",
     "Stop",
+    "TitleGate",
     "Withheld",
 ]
 
@@ -177,5 +178,18 @@ class AnswerGate(Gate, Protocol):
 
         Raises:
             LandlineError: They are refused; nothing was written.
+        """
+        ...
+
+
+@runtime_checkable
+class TitleGate(Gate, Protocol):
+    """A gate that also looks at the titles that callers give threads."""
+
+    async def naming(self, caller: Caller, agent: str, title: str) -> str:
+        """Return the title as it may be kept, of a thread with `agent`.
+
+        Raises:
+            LandlineError: It is refused; nothing was written.
         """
         ...

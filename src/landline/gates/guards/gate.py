@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from landline.gates.guards.files import FileLook, Unreadable
 from landline.gates.guards.judge import Judge, Judged, Rule
 from landline.gates.guards.line import GuardedLine
 from landline.model.agents import AgentInfo
@@ -15,7 +16,17 @@ from landline.model.callers import Caller
 from landline.model.carried import Carried, CarriedMessage
 from landline.model.errors import Invalid
 from landline.model.events import GuardTripped
-from landline.model.messages import Part, TextPart, ToolCallPart, ToolResultPart
+from landline.model.messages import (
+    FilePart,
+    ImagePart,
+    OutputPart,
+    Part,
+    ReasoningPart,
+    SourcePart,
+    TextPart,
+    ToolCallPart,
+    ToolResultPart,
+)
 from landline.model.runs import Answer, Run
 from landline.ports.gates import GatedRun, LineGate
 from landline.ports.guards import Stage
@@ -24,6 +35,7 @@ from landline.ports.runs import StartRun
 __all__ = ["GuardGate", "Judges"]
 
 WITHHELD = "[withheld]"
+UNREADABLE = "A file is no text, or too large, for the guards to look into it; such files are not taken here."
 
 Judges = Mapping[Stage, Judge]
 
@@ -43,6 +55,7 @@ class GuardGate:
     """The guards of every agent: `rules` gives those of an agent by its name.
 
     With `fail_open` a text passes that a guard cannot judge, and the guard is told as tripped; without it nothing passes.
+    Without `files` nobody looks into files.
     """
 
     def __init__(
@@ -51,8 +64,10 @@ class GuardGate:
         *,
         fail_open: bool = False,
         timeout_s: float = 10.0,
+        files: FileLook | None = None,
     ) -> None:
         self._rules, self._fail_open, self._timeout_s = rules, fail_open, timeout_s
+        self._files = files
         self._judges: dict[str, Judges] = {}
         self._notes: dict[str, list[GuardTripped]] = {}
 
@@ -76,14 +91,40 @@ class GuardGate:
         changes: dict[str, Any] = {}
         if judges["input"] and request.input is not None:
             changes["input"] = await _parts(request.input, judges, tripped)
+            await self._look(caller, request.input, judges["input"], tripped)
+        if judges["input"] and request.title is not None:
+            changes["title"] = (await _text(request.title, judges["input"], tripped)).text
         carried = request.carried
         if carried is not None:
+            for message in carried.history if judges["input"] else ():
+                await self._look(caller, message.parts, judges["input"], tripped)
             carried = await _carried(carried, judges, tripped)
         if tripped:
             carried = msgspec.structs.replace(carried or Carried(), tripped=tripped)
         if carried is not request.carried:
             changes["carried"] = carried
         return replace(request, **changes) if changes else request
+
+    async def _look(
+        self, caller: Caller, parts: Sequence[Part], judge: Judge, tripped: list[GuardTripped]
+    ) -> None:
+        """Judge the files among `parts`."""
+        if self._files is None:
+            return
+        for part in parts:
+            if not isinstance(part, (FilePart, ImagePart)):
+                continue
+            try:
+                refused = await self._files.refused(caller, part.file_id, part.name, judge, tripped)
+            except Unreadable:
+                raise Invalid(UNREADABLE, code="guard_unreadable") from None
+            if refused is not None:
+                raise _blocked(refused.guard)
+
+    async def naming(self, caller: Caller, agent: str, title: str) -> str:
+        """Judge the title that a caller gives a thread; see the port."""
+        judge = self._of(agent)["input"]
+        return (await _text(title, judge, [])).text if judge else title
 
     async def answering(
         self, caller: Caller, run: Run, answers: Sequence[Answer], *, own: bool
@@ -120,7 +161,7 @@ class GuardGate:
             gated.line.add(note)
         judges = self._of(gated.spec.name)
         wanted = any(judges[stage] for stage in _STAGES if stage != "input")
-        return GuardedLine(gated, judges) if wanted else None
+        return GuardedLine(gated, judges, self._files) if wanted else None
 
 
 def _blocked(guard: str) -> Invalid:
@@ -149,17 +190,25 @@ async def _parts(parts: Sequence[Part], judges: Judges, tripped: list[GuardTripp
     return tuple([await _part(part, judges, tripped) for part in kept])
 
 
+_SAID: dict[type, tuple[str, ...]] = {
+    OutputPart: ("output",),
+    ReasoningPart: ("text",),
+    SourcePart: ("title", "url", "quote"),
+    ToolCallPart: ("name", "arguments"),
+    ToolResultPart: ("name", "result", "error"),
+}
+"""What the parts of a history say beside texts."""
+
+
 async def _part(part: Part, judges: Judges, tripped: list[GuardTripped]) -> Part:
-    """Judge what a history brings beside texts: calls and results of tools."""
-    if isinstance(part, ToolCallPart):
-        return msgspec.structs.replace(part, arguments=await _data(part.arguments, judges["input"], tripped))
+    """Judge what a history brings beside texts: nobody but its client says that a tool gave this result."""
+    told = {name: getattr(part, name) for name in _SAID.get(type(part), ())}
+    if told:
+        told = dict(zip(told, await _data(list(told.values()), judges["input"], tripped), strict=True))
     if isinstance(part, ToolResultPart):
-        result = part.result
-        for stage in ("input", "tool_output"):
-            result = await _data(result, judges[stage], tripped)
-        error = part.error if part.error is None else await _data(part.error, judges["tool_output"], tripped)
-        return msgspec.structs.replace(part, result=result, error=error)
-    return part
+        for name in ("result", "error"):
+            told[name] = await _data(told[name], judges["tool_output"], tripped)
+    return msgspec.structs.replace(part, **told) if told else part
 
 
 async def _data(data: Any, judge: Judge, tripped: list[GuardTripped]) -> Any:
@@ -181,6 +230,9 @@ async def _carried(carried: Carried, judges: Judges, tripped: list[GuardTripped]
     tools: list[Any] = []
     for tool in carried.tools:
         words = {"description": tool.description, "parameters": tool.parameters}
+        # A tool of another name would be another tool: one that cannot be told is refused.
+        if await _data(tool.name, judges["input"], tripped) != tool.name:
+            raise _blocked(tripped[-1].guard)
         tools.append(msgspec.structs.replace(tool, **await _data(words, judges["input"], tripped)))
     schema = await _data(carried.output_schema, judges["input"], tripped)
     return msgspec.structs.replace(carried, history=history, tools=tools, output_schema=schema)

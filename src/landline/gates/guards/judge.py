@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 from landline.model.errors import LandlineError, Unavailable
@@ -99,6 +99,17 @@ class Judge:
                 if guard.whole
             ]
         return self._judged(text, start, settled, found), settled
+
+    async def across(self, before: str, text: str) -> Judged:
+        """Judge what begins in `before`, which was told, and ends in `text`: only what guards block there counts."""
+        at, both = len(before), before + text
+        found: list[tuple[Guard, Verdict]] = []
+        for guard in self._guards:
+            verdict = await self._ask(guard, both, 0) if not guard.whole else Verdict()
+            spans = [replace(span, start=at) for span in verdict.spans if span.start < at < span.end]
+            if verdict.action == "block" and spans:
+                found.append((guard, replace(verdict, spans=spans)))
+        return self._judged(both, at, len(both), found)
 
     def _judged(self, text: str, start: int, settled: int, found: Sequence[tuple[Guard, Verdict]]) -> Judged:
         judged, cuts = Judged(text=""), list[Span]()

@@ -13,9 +13,11 @@ from typing import Any
 
 import msgspec
 
+from landline.gates.guards.files import FileLook, Unreadable
 from landline.gates.guards.held import Cut, Held
 from landline.gates.guards.judge import Judge, Words
-from landline.model.errors import AgentFailed, ErrorInfo, LandlineError, Unavailable
+from landline.gates.guards.pieces import Pieces
+from landline.model.errors import AgentFailed, ErrorInfo, LandlineError, NotFound, Unavailable
 from landline.model.events import (
     Custom,
     Event,
@@ -52,9 +54,10 @@ _WORDS: dict[type[Event], tuple[str, ...]] = {
 class GuardedLine:
     """One segment's guard. The journal keeps which places of a message were redacted, never what was there."""
 
-    def __init__(self, gated: GatedRun, judges: Mapping[Stage, Judge]) -> None:
-        self._gated, self._line = gated, gated.line
+    def __init__(self, gated: GatedRun, judges: Mapping[Stage, Judge], files: FileLook | None = None) -> None:
+        self._gated, self._line, self._files = gated, gated.line, files
         self._output, self._into, self._from = judges["output"], judges["tool_input"], judges["tool_output"]
+        self._pieces = Pieces(self._output)
         self._texts: dict[str, Held] = {}
         self._thoughts: dict[str, Held] = {}
         self._partial: dict[str, Any] = {}
@@ -93,6 +96,8 @@ class GuardedLine:
             case MessageRetracted(message_id=id_):
                 self._forget(id_)
                 return [event]
+            case FileAdded() if self._files is not None:
+                return await self._file(event, self._files)
             case _ if type(event) in _WORDS:
                 return await self._said_whole(event)
             case _:
@@ -163,7 +168,27 @@ class GuardedLine:
             return told
         if words.changed:
             event = msgspec.structs.replace(event, **dict(zip(names, words.data, strict=True)))
+        if isinstance(event, Custom):
+            whole = await self._pieces.blocked(event.name, event.data)
+            if whole is not None and whole.blocked_by is not None:
+                return [*told, *self._block(whole.blocked_by, whole.tripped)]
         return [*told, event]
+
+    async def _file(self, event: FileAdded, files: FileLook) -> list[Event]:
+        """Judge a file that the agent gives. It is told as it is, or not at all."""
+        tripped: list[GuardTripped] = []
+        try:
+            refused = await files.refused(
+                self._gated.caller, event.file_id, event.name, self._output, tripped
+            )
+        except NotFound:  # whoever reads the log cannot read it either: it has a name, and nothing else
+            return await self._said_whole(event)
+        except Unreadable:
+            self._stop(ErrorInfo(code="guard_unreadable", message="The guards cannot look into a file."))
+            return []
+        if refused is None:
+            return [*tripped, event]
+        return self._block(refused.guard, tripped) if refused.action == "block" else [*tripped]
 
     def _take(self, words: Words, message_id: str | None) -> list[Event]:
         """Note what guards said of something that came whole."""

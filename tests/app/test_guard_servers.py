@@ -16,7 +16,7 @@ from landline.app.build import Landline
 from landline.model.callers import LOCAL
 from landline.model.errors import Invalid, Unavailable
 from landline.model.events import GuardTripped, TextDelta
-from landline.model.messages import TextPart
+from landline.model.messages import FilePart, TextPart
 from landline.model.runs import Run
 from landline.ports.runs import StartRun
 
@@ -148,3 +148,33 @@ async def test_a_server_that_cannot_judge_lets_nothing_pass_unless_told_so(
                 ("input", "flag", {"unavailable": True}),
                 ("output", "flag", {"unavailable": True}),
             ]
+
+
+@pytest.mark.contract("TRU-21")
+@pytest.mark.parametrize("name", ["moderation", "llamaguard"])
+async def test_a_server_is_asked_about_text_files_in_few_pieces(tmp_path: Path, name: str) -> None:
+    calm = b"A calm sentence about the weather. " * 3_000
+
+    async def give(instance: Landline, data: bytes) -> Run:
+        async def chunks() -> AsyncIterator[bytes]:
+            yield data
+
+        file, _ = await instance.files.upload(LOCAL, "a.txt", chunks())
+        given = StartRun(input=(TextPart(text="hello"), FilePart(file_id=file.id)), agent="talk")
+        run = (await instance.runs.start(LOCAL, given)).run
+        async for _ in instance.runs.follow(LOCAL, run.id):
+            pass
+        return await instance.runs.get(LOCAL, run.id)
+
+    async with judge(judging) as (url, asked), served(tmp_path / "a", name, url).started() as instance:
+        with pytest.raises(Invalid, match=f"Request blocked: {name}"):
+            await give(instance, calm + b"Then a violent one.")
+        assert 3 <= len(asked) <= 12
+    async with judge(_500) as (url, asked):
+        async with served(tmp_path / "b", name, url).started() as instance:
+            with pytest.raises(Unavailable):
+                await give(instance, calm)
+        asked.clear()
+        async with served(tmp_path / "c", name, url, guard_fail="open").started() as instance:
+            assert (await give(instance, calm)).output == "Fine."
+        assert len(asked) <= 5  # once for each text, whatever its length

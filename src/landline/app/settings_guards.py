@@ -44,7 +44,7 @@ class GuardSettings(BaseSettings):
         10, gt=0, description="Seconds that a guard may take over one piece of text"
     )
     guard_file_bytes: int = Field(
-        1_000_000, ge=0, description="Bytes that a text file may have for guards to look into it"
+        256_000, ge=0, description="Bytes that a text file may have for guards to look into it"
     )
     guard_unreadable: Literal["allow", "block"] = Field(
         "allow",

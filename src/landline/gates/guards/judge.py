@@ -11,12 +11,15 @@ from landline.model.errors import LandlineError, Unavailable
 from landline.model.events import GuardTripped
 from landline.ports.guards import Guard, Span, Stage, Verdict
 
-__all__ = ["Judge", "Judged", "Rule", "Words"]
+__all__ = ["UNAVAILABLE", "Judge", "Judged", "Rule", "Words"]
 
 logger = logging.getLogger(__name__)
 
 NEAR, WIDE = 64, 2_000
 """Characters before a piece of a stream that guards see: where a word begins shows in one, what a sentence means does not."""
+
+UNAVAILABLE = {"unavailable": True}
+"""What a flag says of a guard that could not judge."""
 
 _LEAST_NUMBER = 10**6
 """Numbers in JSON from here on are looked at as text: card and telephone numbers have at least seven digits."""
@@ -59,10 +62,31 @@ class Judge:
         self._guards = [rule.guard for rule in rules if stage in rule.stages]
         self._stage: Stage = stage
         self._fail_open, self._timeout_s = fail_open, timeout_s
-        self.context = WIDE if any(guard.whole for guard in self._guards) else NEAR
+        self.context = WIDE if self.whole else NEAR
 
     def __bool__(self) -> bool:
         return bool(self._guards)
+
+    def apart(self) -> "list[Judge]":
+        """Return judges of the same guards: those that find places together, each that judges text as a whole by itself."""
+        local = [guard for guard in self._guards if not guard.whole]
+        groups = [local, *([guard] for guard in self._guards if guard.whole)]
+        stages: frozenset[Stage] = frozenset({self._stage})
+        return [
+            Judge(
+                [Rule(guard, stages) for guard in group],
+                self._stage,
+                fail_open=self._fail_open,
+                timeout_s=self._timeout_s,
+            )
+            for group in groups
+            if group
+        ]
+
+    @property
+    def whole(self) -> bool:
+        """Whether one of its guards judges text as a whole."""
+        return any(guard.whole for guard in self._guards)
 
     def settled(self, text: str, start: int) -> int:
         """Return up to where all guards can judge `text`, of which more will come."""
@@ -142,7 +166,7 @@ class Judge:
             if not isinstance(error, (LandlineError, TimeoutError)):
                 logger.debug("the guard %s raised", guard.name, exc_info=error)
             if self._fail_open:
-                return Verdict(action="flag", info={"unavailable": True})
+                return Verdict(action="flag", info=UNAVAILABLE)
             raise Unavailable(
                 f"The guard {guard.name} cannot judge now, and nothing passes without it.",
                 code="guard_unavailable",

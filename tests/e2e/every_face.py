@@ -16,6 +16,7 @@ from tests.doors.world import A2A, MCP, ag_ui_body, ui_message
 
 __all__ = ["EveryFace"]
 
+REFUSED = "Request blocked"
 SSE = {"accept": "text/event-stream"}
 META = {
     "io.modelcontextprotocol/protocolVersion": MCP["mcp-protocol-version"],
@@ -41,7 +42,7 @@ class EveryFace:
         await self._openai()
         await self._agent_wires()
         await self._tutorials()
-        await self._sockets()
+        await self.sockets()
         await self._kept()
         return self.heard
 
@@ -81,6 +82,10 @@ class EveryFace:
         id_ = json.loads(first.text.split("data: ", 1)[1].split("\n", 1)[0])["response"]["id"]
         await self._get("responses replay", f"/v1/responses/{id_}?stream=true&starting_after=1")
 
+        held = (await self._client.post("/v1/conversations", json={})).json()["id"]
+        await self._post("responses in conversation", "/v1/responses", {**ask, "conversation": held})
+        await self._get("conversation items", f"/v1/conversations/{held}/items")
+
     async def _agent_wires(self) -> None:
         agent, text = self._agent, self._text
         ui = ag_ui_body(f"ui-{secrets.token_hex(4)}")
@@ -100,13 +105,14 @@ class EveryFace:
         for method in ("SendMessage", "SendStreamingMessage"):
             call = {"jsonrpc": "2.0", "id": 1, "method": method, "params": {"message": said()}}
             await self._post(f"a2a {method}", f"/a2a/{agent}", call, **A2A)
-        told = await self._tool(agent, {"message": text}, name="mcp")
+        told = await self.tool(agent, {"message": text}, name="mcp")
         thread = told["result"]["structuredContent"]["thread_id"]
         run = told["result"]["structuredContent"]["run_id"]
-        await self._tool("landline_messages", {"thread_id": thread}, name="mcp messages")
-        await self._tool("landline_run", {"run_id": run}, name="mcp run")
+        await self.tool("landline_messages", {"thread_id": thread}, name="mcp messages")
+        await self.tool("landline_run", {"run_id": run}, name="mcp run")
 
-    async def _tool(self, tool: str, arguments: dict[str, Any], *, name: str) -> dict[str, Any]:
+    async def tool(self, tool: str, arguments: dict[str, Any], *, name: str) -> dict[str, Any]:
+        """Call a tool of the MCP face and return the answer."""
         params = {"name": tool, "arguments": arguments, "_meta": META}
         call = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": params}
         headers = {**MCP, "mcp-method": "tools/call", "mcp-name": tool}
@@ -132,29 +138,33 @@ class EveryFace:
         await self._post("pattern stream", "/stream-chat", {"message": text, "agent": agent})
         await self._post("pattern several", "/multi-agent", {"message": text, "agents": [agent]})
 
-    async def _sockets(self) -> None:
+    async def sockets(self) -> None:
+        """Take a turn on every socket."""
         base, agent, text = (
             str(self._client.base_url).rstrip("/").replace("http", "ws"),
             self._agent,
             self._text,
         )
         start = {"op": "start", "agent": agent, "input": text, "subscribe": True}
-        await self._socket("native socket", base + "/api/v1/ws", start, ("run.completed", "run.failed"))
+        await self.socket("native socket", base + "/api/v1/ws", start, ("run.completed", "run.failed"))
+        create = {"type": "response.create", "model": agent, "input": text}
+        ends = ("response.completed", "response.failed", "response.incomplete")
+        await self.socket("responses socket", base + "/v1/responses", create, ends)
         place = f"/ws/{secrets.token_hex(4)}?agent={agent}"
-        await self._socket(
+        await self.socket(
             "pattern socket", base + place, {"message": text}, ('"complete"', '"error"', '"done"')
         )
         first = {"name": agent, "workflow_uuid": str(uuid4()), "user_id": None, "params": {"message": text}}
-        await self._socket("fastagency", base + "/fastagency/ws", first, ())
-        await self._socket("fastagency again", base + "/fastagency/ws", first, ())
+        await self.socket("fastagency", base + "/fastagency/ws", first, ())
+        await self.socket("fastagency again", base + "/fastagency/ws", first, ())
 
-    async def _socket(self, name: str, address: str, first: dict[str, Any], ends: tuple[str, ...]) -> None:
-        """Send one message and read until one of `ends` has come, or without any to the socket's end."""
+    async def socket(self, name: str, address: str, first: dict[str, Any], ends: tuple[str, ...]) -> None:
+        """Send one message and read until one of `ends` or a refusal has come, or to the socket's end."""
         told = ""
         async with asyncio.timeout(20), open_socket(address) as socket:
             await socket.send(json.dumps(first))
             try:
-                while not any(end in told for end in ends):
+                while not any(end in told for end in (*ends, REFUSED)):
                     told += str(await socket.recv())
             except ConnectionClosed:
                 pass

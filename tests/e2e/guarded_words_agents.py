@@ -27,3 +27,4 @@ async def _says(run: Any) -> AsyncIterator[str]:
 
 blocks = landline.agent(_says, name="blocks", guards=["words@output:block"])
 redacts = landline.agent(_says, name="redacts", guards=["words@output:redact"])
+refuses = landline.agent(_says, name="refuses", guards=["words@input:block"])

@@ -1,4 +1,4 @@
-"""A blocked word on every wire of every face, wherever an agent cuts it, in every log and in every byte of the store."""
+"""A blocked word on every wire of every face, wherever an agent cuts it, in every log and in every byte of the store and the server's output."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PARTS = [WORD[at : at + 2].encode() for at in range(len(WORD) - 1)]
 STORED = [WORD[at : at + 4].encode() for at in range(len(WORD) - 3)]
 """Any four letters of it in a row; two of them may stand in a database by chance."""
 
-RUNS = 28
+RUNS = 30
 """Turns that `EveryFace` takes."""
 
 SHOWS_NOTHING = frozenset(
@@ -69,7 +69,26 @@ async def test_a_word_cut_anywhere_is_in_no_byte_of_any_wire_nor_of_the_store(
             assert (said, events[-1]["error"]["code"]) == (BEFORE, "guard_blocked")
         else:
             assert said == f"{BEFORE}[word]{AFTER}"
-    for file in server.data.rglob("*"):
+    for file in server.data.parent.rglob("*"):
         if file.is_file():
             data = file.read_bytes()
             assert not [part for part in STORED if part in data], file
+
+
+@pytest.mark.contract("TRU-21", "FACE-11", "FACE-12")
+@pytest.mark.asyncio(loop_scope="module")
+async def test_a_blocked_input_is_refused_over_mcp_and_every_socket(server: ServedProcess) -> None:
+    async with httpx.AsyncClient(base_url=server.url, timeout=30) as client:
+        before = (await client.get("/api/v1/runs", params={"agent": "refuses"})).json()["items"]
+        face = EveryFace(client, "refuses", f"cut 3: tell me of {WORD}")
+        told = await face.tool("refuses", {"message": f"tell me of {WORD}"}, name="mcp")
+        await face.sockets()
+        after = (await client.get("/api/v1/runs", params={"agent": "refuses"})).json()["items"]
+    assert told["result"]["isError"] is True
+    assert set(face.heard) == {
+        "mcp", "native socket", "responses socket", "pattern socket", "fastagency", "fastagency again",
+    }  # fmt: skip
+    for name, told_there in face.heard.items():
+        assert b"Request blocked: words" in told_there, (name, told_there)
+        assert WORD.encode() not in told_there, name
+    assert before == after == []

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 from landline.adapters.remote.agent import Protocol, RemoteAgent
+from landline.gates.bulkheads.rules import is_name
 from landline.ports.adapter import AgentSpec, ToolPolicy
 from landline.ports.guards import Guard
 from landline.ports.mcp import McpServer
@@ -103,6 +104,7 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
     mcp: Sequence[McpServer] = (),
     guards: Sequence[str | Guard] = (),
     unknown_tools: Literal["allow", "deny"] = "allow",
+    upstream: str | None = None,
 ) -> AgentSpec:
     """Describe an agent for Landline: any framework's object or a plain function.
 
@@ -131,10 +133,12 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
             guards of your own (`landline.ports.guards.Guard`).
         unknown_tools: Whether a tool may be called that is neither in `tools`, nor known when the agent is described, nor
             brought by `mcp` or the client: one that the framework finds at run time, such as of its own MCP servers.
+        upstream: What its models run on, such as `openai`: agents that share one share its bulkhead (docs/limits.md).
+            Letters, digits, `.`, `_` and `-`; the agent's own name without it.
 
     Raises:
-        ValueError: The name is not url-safe or is `auto`, neither an agent nor a factory was given, or a size of the
-            history is below 0.
+        ValueError: The name is not url-safe or is `auto`, the upstream is no name, neither an agent nor a factory was
+            given, or a size of the history is below 0.
     """
     if not name or not all(c.isascii() and (c.isalnum() or c in "_-") for c in name) or len(name) > 64:
         raise ValueError(f"agent name {name!r}: use 1 to 64 letters, digits, '_' or '-'")
@@ -142,6 +146,8 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
         raise ValueError(
             f"agent name {AUTO!r}: that name asks the router to choose an agent; give it another"
         )
+    if upstream is not None and not is_name(upstream):
+        raise ValueError(f"upstream {upstream!r}: use 1 to 64 letters, digits, '.', '_' or '-'")
     if obj is None and factory is None:
         raise ValueError(f"agent {name!r}: give the agent object or a factory")
     if factory is not None and not inspect.isroutine(factory) and not callable(factory):
@@ -168,4 +174,5 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
         mcp=tuple(mcp),
         guards=tuple(guards),
         unknown_tools=unknown_tools,
+        upstream=upstream,
     )

@@ -1,5 +1,6 @@
-"""The gates that the settings ask for, in the order of ADR 0007: limits, budgets, guards."""
+"""The gates that the settings ask for, in the order of ADR 0007: limits, bulkheads, budgets, guards."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 
 __all__ = ["gates_of", "price_of"]
 
+logger = logging.getLogger(__name__)
+
 
 def gates_of(  # noqa: PLR0913 - the composition root hands over the parts of all gates
     settings: Settings,
@@ -32,6 +35,7 @@ def gates_of(  # noqa: PLR0913 - the composition root hands over the parts of al
     gates: list[Gate] = []
     if limiter is not None:
         gates.append(RunLimits(limiter, store, clock))
+    gates.extend(bulkheads_of(settings, specs, clock))
     gates.extend(budgets_of(settings, store, clock))
     if settings.guards or any(spec.guards for spec in specs):
         gates.append(_guards(settings, specs, egress, files))
@@ -81,6 +85,21 @@ def _guards(
         timeout_s=settings.guard_timeout_s,
         files=look,
     )
+
+
+def bulkheads_of(settings: Settings, specs: Sequence[AgentSpec], clock: Clock) -> Sequence[Gate]:
+    """Return the gate of bulkheads, when there are any; one for an upstream that no agent has is told."""
+    if not settings.bulkheads:
+        return ()
+    from landline.gates.bulkheads import Bulkheads, parse_all
+
+    rules = parse_all(settings.bulkheads)
+    upstreams = {spec.name: spec.upstream or spec.name for spec in specs}
+    for rule in rules:
+        if rule.scope == "upstream" and rule.only is not None and rule.only not in upstreams.values():
+            logger.warning("a bulkhead is for the upstream %r, which no agent has", rule.only)
+    queue, wait_s = settings.bulkhead_queue, settings.bulkhead_wait_s
+    return (Bulkheads(rules, upstreams, clock, queue=queue, wait_s=wait_s),)
 
 
 def budgets_of(settings: Settings, store: Store, clock: Clock) -> Sequence[Gate]:

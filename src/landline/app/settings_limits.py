@@ -32,6 +32,17 @@ class LimitSettings(BaseSettings):
     trusted_proxies: Words = Field(
         (), description="Addresses and networks of proxies in front, whose X-Forwarded-For is believed"
     )
+    bulkheads: Words = Field(
+        (),
+        description="How many runs go on at once while others wait: `upstream:openai: 20 runs`, `tenant: 10 runs`; "
+        "see docs/limits.md",
+    )
+    bulkhead_queue: int = Field(
+        100, ge=0, le=100_000, description="Runs of one tenant that wait at a bulkhead; more are refused"
+    )
+    bulkhead_wait_s: float = Field(
+        60, gt=0, description="Seconds that a run waits at a bulkhead before it fails as `queue_timeout`"
+    )
     budgets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_rules)] = Field(
         (),
         description="What may be used: `run: 50 tool calls`, `user: 2 usd/day`, `agent:notes: 100000 tokens/day`; "
@@ -49,6 +60,17 @@ class LimitSettings(BaseSettings):
     @classmethod
     def _limits_are_rules(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
         from landline.gates.limits import RuleError, parse_all
+
+        try:
+            parse_all(texts)
+        except RuleError as error:
+            raise _wrong(str(error), error.how) from None
+        return texts
+
+    @field_validator("bulkheads")
+    @classmethod
+    def _bulkheads_are_rules(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        from landline.gates.bulkheads import RuleError, parse_all
 
         try:
             parse_all(texts)

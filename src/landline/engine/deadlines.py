@@ -6,7 +6,14 @@ from landline.engine.segment import Segment
 from landline.ports.adapter import AgentSpec
 from landline.ports.clock import Timer
 
-__all__ = ["watch"]
+__all__ = ["ends_at", "watch"]
+
+
+def ends_at(segment: Segment, spec: AgentSpec, deadline_s: float | None) -> float | None:
+    """Return the steady moment at which the run's time is over; see `watch`."""
+    own = spec.deadline_s if spec.deadline_s is not None else deadline_s
+    left = [d for d in (segment.claim.deadline_s, own) if d is not None]
+    return min(left) - segment.claim.spent_s + segment.began if left else None
 
 
 def watch(
@@ -25,13 +32,11 @@ def watch(
         idle_s: Longest silence of the agent, unless it has its own. A tool that runs and a disk that does not take what was said are no
             silence of the agent's.
     """
-    own = spec.deadline_s if spec.deadline_s is not None else deadline_s
-    deadline_s = min((d for d in (segment.claim.deadline_s, own) if d is not None), default=None)
+    end = ends_at(segment, spec, deadline_s)
     idle_s = spec.idle_timeout_s if spec.idle_timeout_s is not None else idle_s
     line, clock = segment.line, segment.clock
-    if line is None or (deadline_s is None and idle_s is None):
+    if line is None or (end is None and idle_s is None):
         return lambda: None
-    end = None if deadline_s is None else deadline_s - segment.claim.spent_s + segment.began
     if end is not None:
         segment.run_log.spent = lambda: segment.spent_s
     timers: list[Timer] = []

@@ -22,6 +22,7 @@ from landline.engine.history import History, log_of
 from landline.engine.line import RunLine, taken_of
 from landline.engine.log import Fenced, Log
 from landline.engine.loop import Bells, Tasks
+from landline.engine.places import place
 from landline.engine.registry import Registry
 from landline.engine.segment import SAFE_TEXT, Ending, Segment, release
 from landline.engine.tools import ToolRules
@@ -263,9 +264,12 @@ class Driver:
             self._stranded[claim.run.id] = claim
             segment.stop = "leave"
             raise asyncio.CancelledError from None
+        stop = partial(self._time_over, claim.run.id)
+        if self.gates:
+            await place(segment, spec, self.gates, deadline_s=self.deadline_s, stop=stop)
         segment.line = line = await self._line(segment, adapter, spec)
         segment.begun.set()
-        call_off = self._watch(segment, spec)
+        call_off = watch(segment, spec, deadline_s=self.deadline_s, idle_s=self.idle_timeout_s, stop=stop)
         try:
             return await self._pull(line, adapter, await self._turn(segment, spec, info))
         finally:
@@ -385,10 +389,5 @@ class Driver:
             raise AgentFailed(_CONTEXT_LOST, code="context_lost")
         return None
 
-    def _watch(self, segment: Segment, spec: AgentSpec) -> Callable[[], None]:
-        run_id = segment.claim.run.id
-
-        def stop(why: str) -> None:
-            self._tasks.spawn(self._stop(run_id, why=why, by=why), name=f"{why} {run_id}")
-
-        return watch(segment, spec, deadline_s=self.deadline_s, idle_s=self.idle_timeout_s, stop=stop)
+    def _time_over(self, run_id: str, why: str) -> None:
+        self._tasks.spawn(self._stop(run_id, why=why, by=why), name=f"{why} {run_id}")

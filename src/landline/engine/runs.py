@@ -9,6 +9,7 @@ from landline.engine.admit import Admission
 from landline.engine.drive import Driver
 from landline.engine.log import Log
 from landline.engine.loop import Bells, Tasks
+from landline.engine.places import shown
 from landline.engine.segment import release
 from landline.engine.steer import Steering
 from landline.model.callers import Caller
@@ -215,11 +216,13 @@ class EngineRuns:
 
     async def get(self, caller: Caller, run_id: str) -> Run:
         """Return the run with its open questions."""
-        return await self._store.get_run(caller, run_id)
+        return shown(await self._store.get_run(caller, run_id), self._driver.live(run_id))
 
     async def history(self, caller: Caller, query: RunQuery) -> Page[Run]:
         """Return a page of the caller's runs, newest first."""
-        return await self._store.list_runs(caller, query)
+        page = await self._store.list_runs(caller, query)
+        items = [shown(run, self._driver.live(run.id)) for run in page.items]
+        return Page(items=items, next_cursor=page.next_cursor)
 
     async def watch(
         self, caller: Caller, thread_id: str, *, after_run: str | None = None

@@ -67,6 +67,7 @@ class Segment:
     stopped_by: str = ""
     stoppable: bool = False
     closing: bool = False
+    queued: bool = False
     closed: asyncio.Event = field(default_factory=asyncio.Event)
     begun: asyncio.Event = field(default_factory=asyncio.Event)
     refused: ErrorInfo | None = None

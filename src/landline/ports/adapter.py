@@ -115,6 +115,7 @@ class AgentSpec:
     mcp: Sequence[McpServer] = ()
     guards: Sequence[Any] = ()
     unknown_tools: Literal["allow", "deny"] = "allow"
+    upstream: str | None = None
 
     def with_policies(self, tools: "Sequence[BroughtTool]") -> "AgentSpec":
         """Return the spec with the policies of brought tools among its own."""

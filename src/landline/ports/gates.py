@@ -19,6 +19,7 @@ from landline.ports.runs import StartRun
 
 __all__ = [
     "AnswerGate",
+    "Begins",
     "ContentGate",
     "Gate",
     "GatedRun",
@@ -26,6 +27,7 @@ __all__ = [
     "LineOfGate",
     "ModelGate",
     "Price",
+    "Queueing",
     "Reserving",
     "Stop",
     "TitleGate",
@@ -79,6 +81,15 @@ class GatedRun:
     stop: Stop
     line: LineOfGate
     spent: Spent = field(default_factory=Spent)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Begins:
+    """A segment that wants to begin; `again` tells that the run has had segments before."""
+
+    run: Run
+    caller: Caller
+    again: bool
 
 
 class LineGate(Protocol):
@@ -163,6 +174,18 @@ class Reserving(Protocol):
         """Let go of it: the run was refused after all, was there before, or ended without ever being on a line.
 
         Also called for runs that were let go of long ago; then it changes nothing.
+        """
+        ...
+
+
+@runtime_checkable
+class Queueing(Protocol):
+    """A gate that lets segments wait before they begin; one that does is over by `Reserving.dropped` or `LineGate.closed`."""
+
+    def enter(self, begins: Begins) -> Awaitable[None] | None:
+        """Return None when the segment may begin now, else what ends when it may.
+
+        The wait is broken off by cancelling it; `dropped` follows. It raises LandlineError where the run shall not begin.
         """
         ...
 

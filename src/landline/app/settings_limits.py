@@ -41,7 +41,7 @@ class LimitSettings(BaseSettings):
         100, ge=0, le=100_000, description="Runs of one tenant that wait at a bulkhead; more are refused"
     )
     bulkhead_wait_s: float = Field(
-        60, gt=0, description="Seconds that a run waits at a bulkhead before it fails as `queue_timeout`"
+        60, gt=0, description="Seconds that a run waits at a bulkhead before it fails as `bulkhead_busy`"
     )
     budgets: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_rules)] = Field(
         (),

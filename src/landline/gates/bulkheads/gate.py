@@ -123,7 +123,7 @@ class Bulkheads:
         run = begins.run
         self._begun(run.id)
         ticket = self._tickets.get(run.id)
-        if ticket is None or ticket.state != "reserved":
+        if ticket is None or ticket.state != "reserved":  # the last segment may not be quite over
             self.dropped(run.id)
             ticket = self._ticket(run.id, begins.caller, run.agent)
         if ticket is None:
@@ -171,7 +171,7 @@ class Bulkheads:
 
 def _waited(wait_s: float) -> LandlineError:
     said = f"The run found no place within {wait_s:g} seconds and never began; start it again."
-    return Unavailable(said, code="queue_timeout", retry_after_s=RETRY_S)
+    return Unavailable(said, code="bulkhead_busy", retry_after_s=RETRY_S)
 
 
 def _done(turn: asyncio.Future[None]) -> None:

@@ -32,7 +32,7 @@ class Full(Exception):
         self.scope: Literal["upstream", "tenant"] = scope
 
 
-State = Literal["reserved", "waiting", "held", "lent", "returning", "gone"]
+State = Literal["new", "reserved", "waiting", "held", "lent", "returning", "gone"]
 
 
 @dataclass(slots=True, eq=False)
@@ -48,7 +48,7 @@ class Ticket:
     tenant: str
     user: str
     parent: "Ticket | None" = None
-    state: State = "reserved"
+    state: State = "new"
     children: int = 0
     granted: Callable[[], None] = lambda: None
 

@@ -15,7 +15,7 @@ import landline
 from landline.app.build import Landline
 from landline.app.settings import ConfigError, load_settings
 from landline.model.callers import Caller
-from landline.model.errors import LandlineError, RateLimited, Unavailable
+from landline.model.errors import Conflict, LandlineError, RateLimited, Unavailable
 from landline.model.messages import TextPart
 from landline.model.runs import Answer, Run
 from landline.ports.runs import StartRun
@@ -156,6 +156,27 @@ async def test_a_run_that_is_cancelled_in_the_queue_never_begins_and_holds_nothi
         assert doors.began == ["first", "last"]
 
 
+async def test_a_run_in_the_queue_is_interrupted_and_takes_no_other_input(tmp_path: Path) -> None:
+    doors = Doors()
+    agent = Agent(FunctionModel(stream_function=_says), name="steered")
+    steered = landline.agent(agent, name="steered", upstream="one")
+    async with serving(tmp_path, doors, "upstream: 1 run", agents=[steered]) as server:
+        await started(server, ANN, "hold", "first")
+        waits = await until(server, ANN, await started(server, ANN, "steered", "waits"), "queued")
+        on: dict[str, Any] = {"thread_id": waits.thread_id}
+        with pytest.raises(Conflict) as refused:
+            await started(server, ANN, "steered", "more", on_busy="steer", **on)
+        assert refused.value.code == "run_queued"
+        instead = await started(server, ANN, "steered", "instead", on_busy="interrupt", **on)
+        assert await status(server, ANN, waits.id) == "cancelled"
+        doors.open("first")
+        assert (await ended(server, ANN, instead)).output == "said"
+
+
+async def _says(messages: list[ModelMessage], info: AgentInfo) -> AsyncGenerator[str]:
+    yield "said"
+
+
 async def test_a_run_that_is_cancelled_while_it_runs_gives_its_place_to_the_next(tmp_path: Path) -> None:
     doors = Doors()
     async with serving(tmp_path, doors, "upstream: 1 run") as server:
@@ -279,6 +300,33 @@ async def test_a_restart_begins_with_all_places_free_and_all_runs_in_the_queue(t
         for number in range(3):
             doors.open(f"{number}")
         assert [(await ended(server, ANN, run_id)).status for run_id in runs] == ["completed"] * 3
+
+
+async def test_what_a_child_leaves_behind_in_a_thread_does_not_hold_its_parent(tmp_path: Path) -> None:
+    """A parent whose run waits behind its thread gives its place up for the run that is in the way."""
+    doors = Doors()
+    doors.open("in the way")
+    doors.open("behind")
+
+    async def waits_behind(run: Any) -> str:
+        there = doors.there
+        thread_id = (await there.runs.get(ANN, run.input)).thread_id
+        child = await started(there, ANN, "hold", "behind", thread_id=thread_id, on_busy="queue")
+        return str((await ended(there, ANN, child)).output)
+
+    agents = [
+        landline.agent(waits_behind, name="behind", upstream="one"),
+        landline.agent(doors.hold, name="slow", upstream="one"),
+    ]
+    async with serving(tmp_path, doors, "upstream: 1 run", agents=agents) as server:
+        first = await started(server, ANN, "slow", "first")
+        await until(server, ANN, first, "running")
+        way = await started(server, ANN, "slow", "in the way")
+        await until(server, ANN, way, "queued")
+        parent = await started(server, BOB, "behind", way)
+        await until(server, BOB, parent, "queued")
+        doors.open("first")
+        assert (await until(server, BOB, parent, *ENDED)).output == "done"
 
 
 async def test_without_a_bulkhead_there_is_no_gate(tmp_path: Path) -> None:

@@ -38,7 +38,7 @@ class Steering:
 
         Raises:
             Unsupported: The run's agent cannot be steered, or the request asks for more than to give input.
-            Conflict: The run waits for an answer.
+            Conflict: The run waits for an answer, or for a place.
         """
         segment: Segment | None = None
         try:
@@ -97,6 +97,8 @@ class Steering:
             if run.status == "running":
                 raise Unavailable(f"Run {run.id} is not driven now.", code="run_not_driven", retry_after_s=1)
             raise Busy(run.id)
+        if segment.queued:
+            raise Conflict("The run has not begun; it takes no other input.", code="run_queued")
         await segment.begun.wait()
         if segment.closing or segment.stop is not None or segment.line is None:
             await segment.closed.wait()

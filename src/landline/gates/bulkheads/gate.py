@@ -30,6 +30,9 @@ RETRY_S: Final = 1
 LAPSE_S: Final = 10.0
 """A run that was admitted and has not begun by then waits behind its thread, or is gone: it is no longer counted."""
 
+LEND_S: Final = 1.0
+"""The same for one that was started inside a run, whose place it would wait for if what is ahead of it in its thread does."""
+
 _within: ContextVar[str | None] = ContextVar("landline_bulkheads", default=None)
 """The run whose code is running."""
 
@@ -91,7 +94,8 @@ class Bulkheads:
         except Full as full:
             raise self._full(full.scope) from None
         self._tickets[ticket.run_id] = ticket
-        self._reserved[ticket.run_id] = self._clock.call_later(LAPSE_S, partial(self.dropped, ticket.run_id))
+        lapse_s = LAPSE_S if ticket.parent is None else LEND_S
+        self._reserved[ticket.run_id] = self._clock.call_later(lapse_s, partial(self.dropped, ticket.run_id))
         return request
 
     def dropped(self, run_id: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -30,7 +30,7 @@ async def provider() -> AsyncIterator[OpenIdProvider]:
 
 
 @asynccontextmanager
-async def serving(provider: OpenIdProvider, data: Path, **settings: Any) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(provider: OpenIdProvider, data: Path, **settings: Any) -> AsyncGenerator[httpx.AsyncClient]:
     """A server whose pages sign in at `provider`, and a browser without a cookie."""
     made = Landline(
         [landline.agent(_echo, name="echo")],

@@ -208,6 +208,8 @@ class Settings(IdentitySettings, LimitSettings, EdgeSettings, GuardSettings):
     @field_validator("egress_allow")
     @classmethod
     def _places(cls, entries: tuple[str, ...]) -> tuple[str, ...]:
+        if not entries:
+            return entries
         from landline.upstream.addresses import Allowed
 
         try:

@@ -66,6 +66,8 @@ class GuardSettings(BaseSettings):
     @field_validator("guards")
     @classmethod
     def _guards_are_rules(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
+        if not rules:
+            return rules
         from landline.gates.guards import read_rule
 
         for rule in rules:

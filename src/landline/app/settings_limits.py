@@ -70,6 +70,8 @@ class LimitSettings(BaseSettings):
     @field_validator("bulkheads")
     @classmethod
     def _bulkheads_are_rules(cls, texts: tuple[str, ...]) -> tuple[str, ...]:
+        if not texts:
+            return texts
         from landline.gates.bulkheads import RuleError, parse_all
 
         try:
@@ -105,6 +107,8 @@ class LimitSettings(BaseSettings):
     @field_validator("budgets")
     @classmethod
     def _budgets_are_rules(cls, rules: tuple[str, ...]) -> tuple[str, ...]:
+        if not rules:
+            return rules
         from landline.gates.budgets.rules import Rule
 
         for rule in rules:

@@ -7,6 +7,7 @@ import json
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from landline.testing.kill import ServedProcess
@@ -154,6 +155,16 @@ class Process:
         """Memory in use."""
         line = next(line for line in self._read("status").splitlines() if line.startswith("VmRSS"))
         return int(line.split()[1]) / 1024
+
+    @property
+    def peak_mb(self) -> float:
+        """The most memory that was in use since the start, or since `forget_peak`."""
+        line = next(line for line in self._read("status").splitlines() if line.startswith("VmHWM"))
+        return int(line.split()[1]) / 1024
+
+    def forget_peak(self) -> None:
+        """Let the peak begin anew at what is in use now."""
+        Path(f"/proc/{self._pid}/clear_refs").write_text("5", encoding="ascii")
 
     @property
     def written(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 import zlib
@@ -234,3 +235,96 @@ async def test_pings_whose_pongs_nobody_reads_do_not_pile_up(server: Server) -> 
             cut = True
     assert cut
     assert process.rss_mb - before_mb < GROWTH_MB
+
+
+def filled(opening: bytes, value: bytes, closing: bytes, *, most: int = 10**9) -> bytes:
+    """Return a value again and again, up to the limit on bodies or `most` times."""
+    times = min(most, (MB - 400) // (len(value) + 1))
+    return opening + b",".join([value] * times) + closing
+
+
+def keyed(count: int) -> bytes:
+    return json.dumps({f"k{number}": 0 for number in range(count)}).encode()
+
+
+SHAPES: dict[str, bytes] = {
+    "60,000 keys": keyed(60_000),
+    "as many keys as may be": keyed(49_000),
+    "lists": filled(b"[", b"[]", b"]"),
+    "objects": filled(b"[", b"{}", b"]"),
+    "objects with a key": filled(b"[", b'{"a":1}', b"]"),
+    "lists in lists": filled(b"[", b"[" * 50 + b"]" * 50, b"]"),
+    "numbers": filled(b"[", b"1", b"]"),
+    "as many numbers as may be": filled(b"[", b"1", b"]", most=49_000),
+    "as many objects as may be": filled(b"[", b'{"a":1}', b"]", most=24_000),
+    "strings": filled(b"[", b'""', b"]"),
+    "escapes": b'"' + b"\\u0441" * 170_000 + b'"',
+    "one string": b'"' + b"a" * (MB - 400) + b'"',
+    "commas": b'"' + b"," * (MB - 400) + b'"',
+}
+
+TAKERS: dict[str, tuple[str, str]] = {
+    "runs": (f"{API}/runs", '{"agent": "echo", "mode": "wait", "input": @}'),
+    "answers": (f"{API}/runs/none/answers", '{"answers": @}'),
+    "fan-out": (f"{API}/fanout", '{"agents": @, "input": "x"}'),
+    "OpenAI responses": ("/v1/responses", '{"model": "echo", "input": @}'),
+    "OpenAI chat": ("/v1/chat/completions", '{"model": "echo", "messages": @}'),
+    "A2A": ("/a2a/echo", '{"jsonrpc": "2.0", "id": 1, "method": "SendMessage", "params": @}'),
+    "AG-UI": (
+        "/ag-ui/echo",
+        '{"threadId": "t", "runId": "r", "tools": [], "context": [], "state": {}, "forwardedProps": {}, "messages": @}',
+    ),
+    "AG-UI content": (
+        "/ag-ui/echo",
+        '{"threadId": "t", "runId": "r", "tools": [], "context": [], "messages": [{"id": "1", "role": "user", "content": @}]}',
+    ),
+    "AI SDK": ("/ai/echo", '{"id": "c", "messages": @}'),
+    "MCP": ("/mcp", '{"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": @}'),
+    "FastAgency": ("/fastagency/initiate_workflow", '{"workflow_uuid": "x", "workflow_name": "echo", "params": @}'),
+    "tutorials": ("/chat", '{"message": @}'),
+    "tokens": (f"{API}/token", '{"username": @, "password": "x"}'),
+}  # fmt: skip
+"""Where JSON is taken; a shape goes in the place of `@`, and an object in place of the whole body as well."""
+
+SPOKEN: dict[str, tuple[str, str]] = {
+    "native": (f"{API}/ws", '{"op": "start", "agent": "echo", "input": @}'),
+    "OpenAI": ("/v1/responses", '{"type": "response.create", "model": "echo", "input": @}'),
+    "FastAgency": ("/fastagency/ws", "@"),
+    "tutorials": ("/ws/me", '{"message": @}'),
+}  # fmt: skip
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.contract("TRU-11")
+async def test_no_shape_of_a_body_takes_much_memory_not_even_for_a_moment(serve: Serve) -> None:
+    """A megabyte of any shape, at every door that takes JSON: its peak, not what is left after it."""
+    server = serve(faces="all")
+    await server.start()
+    process, found = Process(server.process.pid), list[str]()
+    lines = (JSON, "Accept: application/json, text/event-stream", "Connection: close")
+    for path, _ in TAKERS.values():
+        await throw(server.port, whole(path, b"{}", *lines))  # what is loaded once is no growth
+    for name, shape in SHAPES.items():
+        for taker, (path, around) in TAKERS.items():
+            bodies = [around.encode().replace(b"@", shape)]
+            if shape.startswith(b"{"):
+                bodies.append(around.encode().replace(b"@", b'"x"')[:-1] + b", " + shape[1:])
+            for body in bodies:
+                before_mb = process.rss_mb
+                process.forget_peak()
+                statuses, closed = await throw(server.port, whole(path, body[:MB], *lines))
+                grown_mb = process.peak_mb - before_mb
+                if grown_mb > GROWTH_MB or not (statuses or closed) or any(s >= 500 for s in statuses):
+                    found.append(f"{name} at {taker}: {statuses}, closed {closed}, {grown_mb:+.1f} MB")
+        for taker, (path, around) in SPOKEN.items():
+            before_mb = process.rss_mb
+            process.forget_peak()
+            async with open_socket(f"ws://127.0.0.1:{server.port}{path}", max_size=None) as socket:
+                await socket.send(around.encode().replace(b"@", shape).decode())
+                async with asyncio.timeout(BOUND_S):
+                    with contextlib.suppress(websockets.ConnectionClosed):
+                        await socket.recv()
+            grown_mb = process.peak_mb - before_mb
+            if grown_mb > GROWTH_MB:
+                found.append(f"{name} told to {taker}: {grown_mb:+.1f} MB")
+    assert not found, "\n".join(found)

@@ -9,6 +9,7 @@ from typing import Any, Final, Literal, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.exceptions import SecurityError
 from websockets.frames import Frame
 
 __all__ = ["BODY_S", "HEADERS_S", "MAX_SOCKET_MESSAGE", "HttpWire", "SocketWire", "look"]
@@ -105,6 +106,11 @@ class HttpWire(_Wire, HttpToolsProtocol):
         """Whether the answer waits for its reader."""
         return self.flow.write_paused
 
+    def resume_writing(self) -> None:
+        """Write on. The reader took nearly all: how full the buffer is each time it is looked at does not show that."""
+        self.unread_since = None
+        super().resume_writing()
+
     def data_received(self, data: bytes) -> None:
         """Take bytes; what is neither a head that ends nor a body that grows is cut."""
         if self.reading == "":
@@ -184,9 +190,24 @@ class SocketWire(_Wire, WebSocketsSansIOProtocol):
         """Whether what is sent waits for its reader."""
         return not self.writable.is_set()
 
+    def resume_writing(self) -> None:
+        """Write on; as with HTTP, the reader took nearly all."""
+        self.unread_since = None
+        super().resume_writing()
+
     def check(self, now: float, patience_s: float) -> None:
         """Cut a reader that does not read; dead ones are found by pings."""
         self.check_reader(now, patience_s)
+
+    def data_received(self, data: bytes) -> None:
+        """Take bytes; a handshake that the protocol's package cannot read is answered, which it does not do itself."""
+        super().data_received(data)
+        refused = self.conn.handshake_exc
+        if refused is None or self.handshake_initiated or self.transport.is_closing():
+            return
+        too_large = isinstance(refused.__cause__, SecurityError)
+        self.transport.write(_HANDSHAKES[431 if too_large else 400])
+        self.transport.close()
 
     def handle_cont(self, event: Frame) -> None:
         """Take a piece of a message, unless it has so many that they are its weight."""
@@ -238,3 +259,14 @@ _ANSWERS: Final = {
         431, "Request Header Fields Too Large", "headers_too_large", "The headers are larger than 32 KB."
     ),
 }
+
+_HANDSHAKES: Final = {
+    400: _answer(400, "Bad Request", "malformed_handshake", "This is no handshake of a WebSocket."),
+    431: _answer(
+        431,
+        "Request Header Fields Too Large",
+        "headers_too_large",
+        "A socket is asked for with at most 128 headers and 8 KB a line.",
+    ),
+}
+"""`websockets` bounds each line and the number of headers, below what a request may have."""

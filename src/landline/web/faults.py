@@ -3,14 +3,47 @@
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
-from landline.model.errors import FieldError
+from pydantic import BaseModel, GetCoreSchemaHandler, ValidationError
+from pydantic_core import CoreSchema, core_schema
 
-__all__ = ["faults_of"]
+from landline.model.errors import FieldError, Invalid
+
+__all__ = ["Countable", "faults_of"]
 
 _MOST_ERRORS: Final = 50
+_MOST_LISTED: Final = 500
+"""Over a kilobyte of memory each, spelled out; a body of a megabyte can have tens of thousands."""
+
 _MOST_CHARS: Final = 100
 _BRANCHES: Final = frozenset({"str", "int", "float", "bool"})
 """What pydantic calls the branches of a union that are plain types: never the name of a key that is missing."""
+
+
+def _counted(value: Any, validate: core_schema.ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return validate(value)
+    except ValidationError as error:
+        if error.error_count() <= _MOST_LISTED:
+            raise
+        raise _uncounted(error.error_count()) from None
+
+
+def _uncounted(faults: int) -> Invalid:
+    found = [FieldError(loc=["body"], message=f"{faults} places do not fit.")]
+    return Invalid("The request does not fit; see errors.", code="invalid_request", errors=found)
+
+
+class Countable(BaseModel):
+    """What a body is that strangers send: more faults than anybody reads are counted, not spelled out one by one.
+
+    Raises:
+        Invalid: In place of a ValidationError, when there are very many.
+    """
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """Return the schema of the model, with the counting around it."""
+        return core_schema.no_info_wrap_validator_function(_counted, handler(source))
 
 
 def faults_of(errors: Sequence[Any], given: Any, *, under: int = 0) -> list[FieldError]:

@@ -22,6 +22,7 @@ from landline.web.caller import Needed, admit
 from landline.web.door import Door
 from landline.web.headers import Hardened, harden
 from landline.web.limits import arrived, hold_stream, settled, tally_of, told
+from landline.web.paced import paced
 from landline.web.problems import request_id, respond, root_of, too_large
 
 __all__ = [
@@ -180,7 +181,7 @@ class LandlineRoute(APIRoute):
                 _check_length(strict)
                 if reads_json:
                     _check_json_type(strict)
-                response = _hardened(await handle(strict), request)
+                response = paced(_hardened(await handle(strict), request))
                 if counted:
                     response = await settled(response, strict, door)
             except ClientDisconnect:

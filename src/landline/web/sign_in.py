@@ -13,7 +13,7 @@ from landline.model.errors import Invalid
 from landline.ports.sign_in import SignedIn, SignIn
 from landline.web.client import NOBODY, client_address
 from landline.web.door import Door
-from landline.web.faults import faults_of
+from landline.web.faults import Countable, faults_of
 
 __all__ = [
     "FORM",
@@ -36,7 +36,7 @@ _Read = TypeVar("_Read", bound=BaseModel)
 Secret = Annotated[str, Field(min_length=1, max_length=1024)]
 
 
-class _Body(BaseModel):
+class _Body(Countable):
     model_config = ConfigDict(extra="forbid", strict=True, hide_input_in_errors=True)
 
 

@@ -18,6 +18,7 @@ from starlette.types import Receive, Scope, Send
 from landline.model.events import Stamped
 from landline.web.door import Door
 from landline.web.leases import revoked
+from landline.web.paced import PIECE_BYTES
 from landline.web.problems import problem_body, request_id
 from landline.web.waiting import disconnected
 
@@ -172,17 +173,19 @@ class EventStream(Response):
 
     async def _write(self, send: Send, data: bytes) -> None:
         async with self._lock:
-            limit = asyncio.timeout(self._door.send_timeout_s)
-            try:
-                async with limit:
-                    await send({"type": "http.response.body", "body": data, "more_body": True})
-            except TimeoutError:
-                if limit.expired():
-                    raise SlowReader from None
-                raise
-            except OSError as error:
-                raise _ReaderLeft from error
-            self._wrote += 1
+            for start in range(0, len(data), PIECE_BYTES):
+                limit = asyncio.timeout(self._door.send_timeout_s)
+                try:
+                    async with limit:
+                        piece = data[start : start + PIECE_BYTES]
+                        await send({"type": "http.response.body", "body": piece, "more_body": True})
+                except TimeoutError:
+                    if limit.expired():
+                        raise SlowReader from None
+                    raise
+                except OSError as error:
+                    raise _ReaderLeft from error
+                self._wrote += 1
 
     async def _end(self, send: Send, last: bytes, *, within_s: float | None = None) -> bool:
         """Write the last of it, and tell whether it was taken."""

@@ -13,29 +13,33 @@ import msgspec
 
 from landline.model.errors import Invalid
 
-__all__ = ["MAX_DEPTH", "MAX_DIGITS", "canonical", "parse"]
+__all__ = ["MAX_DEPTH", "MAX_DIGITS", "MAX_VALUES", "canonical", "parse"]
 
 MAX_DEPTH = 64
 MAX_DIGITS = 4300
 """As CPython's own limit for turning text into integers, which an embedding program may have switched off."""
 
+MAX_VALUES = 50_000
+"""Values of one body, in all its objects and lists together: those of a megabyte would take up to 25 as objects."""
+
 _BOM = b"\xef\xbb\xbf"
 # Possessive, and with an optional closing quote: an unterminated string is eaten once, not once per quote in it.
 _STRINGS_AND_BRACKETS = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_STRINGS_AND_VALUES = re.compile(rb'"(?:[^"\\]++|\\.)*+"?|[,\[{]', re.DOTALL)
 
 
 def parse(data: bytes) -> Any:
     """Return the value that `data` holds.
 
     Refused: anything but UTF-8 without a byte order mark, NaN and the infinities (also as 1e999), duplicate keys, lone
-    surrogates and NUL in strings, nesting deeper than 64, integers of more than 4,300 digits.
+    surrogates and NUL in strings, nesting deeper than 64, integers of more than 4,300 digits, more than 50,000 values.
 
     Raises:
         Invalid: With code `invalid_json`; never anything else.
     """
     if data.startswith(_BOM):
         _refuse("it starts with a byte order mark")
-    _check_depth(data)
+    _check_shape(data)
     try:
         value = _decoder.decode(data.decode("utf-8"))
     except UnicodeDecodeError:
@@ -58,8 +62,16 @@ def _refuse(why: str) -> NoReturn:
     raise Invalid(f"The body is not acceptable JSON: {why}.", code="invalid_json")
 
 
-def _check_depth(data: bytes) -> None:
-    if data.count(b"[") + data.count(b"{") <= MAX_DEPTH:
+def _check_shape(data: bytes) -> None:
+    """Count before anything is built: how deep it is and, since each value but a first comes after a comma, how much."""
+    brackets = data.count(b"[") + data.count(b"{")
+    if brackets + data.count(b",") >= MAX_VALUES:
+        values = 1
+        for found in _STRINGS_AND_VALUES.finditer(data):
+            values += found[0] in b",[{"
+            if values > MAX_VALUES:
+                _refuse(f"it holds more than {MAX_VALUES} values")
+    if brackets <= MAX_DEPTH:
         return
     depth = 0
     for found in _STRINGS_AND_BRACKETS.finditer(data):

@@ -5,9 +5,10 @@ What these do not name is ignored, which is what the protocol asks of servers. E
 
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 from pydantic.alias_generators import to_camel
 
+from landline.web.faults import Countable
 from landline.web.strict_json import canonical
 
 __all__ = [
@@ -74,7 +75,7 @@ Metadata = Annotated[dict[str, Any] | None, AfterValidator(_small)]
 HistoryLength = Annotated[int, Field(ge=0, le=2**31 - 1)]
 
 
-class _Wire(BaseModel):
+class _Wire(Countable):
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, extra="ignore", strict=True, protected_namespaces=()
     )

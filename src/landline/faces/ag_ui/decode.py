@@ -137,6 +137,8 @@ def content(message: MessageBody, index: int) -> list[TextPart | MediaPart]:
         parts: list[TextPart | MediaPart] = [TextPart(type="text", text=given)] if given else []
     elif not isinstance(given, list):
         raise _fault("content is text or a list of parts", "messages", index, "content")
+    elif len(cast("list[Any]", given)) > MAX_PARTS:
+        raise _fault(f"a message may have {MAX_PARTS} parts", "messages", index, "content")
     else:
         try:
             parts = _parts.validate_python([_modern(part) for part in cast("list[Any]", given)])
@@ -148,8 +150,6 @@ def content(message: MessageBody, index: int) -> list[TextPart | MediaPart]:
             raise Invalid(
                 "The request does not fit; see errors.", code="invalid_request", errors=faults[:50]
             ) from None
-    if len(parts) > MAX_PARTS:
-        raise _fault(f"a message may have {MAX_PARTS} parts", "messages", index, "content")
     if sum(len(part.text) for part in parts if isinstance(part, TextPart)) > MAX_INPUT_CHARS:
         raise _fault(f"an input may have {MAX_INPUT_CHARS} characters of text", "messages", index, "content")
     return parts

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
+from landline.web.faults import Countable
 from landline.web.strict_json import canonical
 
 __all__ = [
@@ -37,7 +38,7 @@ def _bounded(value: Any) -> Any:
     return value
 
 
-class Body(BaseModel):
+class Body(Countable):
     """What all bodies share: no silent conversion; camel case, or the attribute names that Python clients send."""
 
     model_config = ConfigDict(

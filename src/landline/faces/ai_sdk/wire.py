@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
 
+from landline.web.faults import Countable
 from landline.web.strict_json import canonical
 
 __all__ = ["ChatBody", "ClientToolBody", "SettingsBody", "UIMessageBody"]
@@ -27,7 +28,7 @@ def _bounded(value: Any) -> Any:
     return value
 
 
-class _Body(BaseModel):
+class _Body(Countable):
     model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())
 
 
@@ -47,9 +48,9 @@ class ClientToolBody(_Body):
     description: Annotated[str, Field(max_length=10_000)] | None = None
     parameters: Annotated[
         dict[str, Any],
-        Field(validation_alias=AliasChoices("parameters", "inputSchema")),
+        Field(default_factory=dict[str, Any], validation_alias=AliasChoices("parameters", "inputSchema")),
         AfterValidator(_bounded),
-    ] = {}
+    ]
 
 
 class SettingsBody(_Body):

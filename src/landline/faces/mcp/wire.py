@@ -3,10 +3,10 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ConfigDict, Field, ValidationError
 
 from landline.model.errors import Invalid
-from landline.web.faults import faults_of
+from landline.web.faults import Countable, faults_of
 
 __all__ = [
     "MAX_MESSAGE_CHARS",
@@ -29,7 +29,7 @@ Limit = Annotated[int, Field(ge=1, le=100)]
 Cursor = Annotated[str, Field(min_length=1, max_length=512, description="`next_cursor` of the page before.")]
 
 
-class Arguments(BaseModel):
+class Arguments(Countable):
     """What all arguments share: no unknown field, no silent conversion."""
 
     model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())

@@ -5,8 +5,9 @@ Types are strict: a number in quotes is text. Every limit here is in the OpenAPI
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, AliasChoices, ConfigDict, Field
 
+from landline.web.faults import Countable
 from landline.web.strict_json import canonical
 
 __all__ = [
@@ -56,7 +57,7 @@ Text = Annotated[str, Field(min_length=1, max_length=MAX_INPUT_CHARS)]
 Deadline = Annotated[float, Field(gt=0, le=MAX_DEADLINE_S, allow_inf_nan=False)]
 
 
-class Body(BaseModel):
+class Body(Countable):
     """What all bodies share: no unknown field, no silent conversion."""
 
     model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())

@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from landline.web.faults import Countable
+
 __all__ = [
     "AssistantMessage",
     "ChatBody",
@@ -29,7 +31,7 @@ CallId = Annotated[str, Field(min_length=1, max_length=256)]
 ToolName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$")]
 
 
-class Body(BaseModel):
+class Body(Countable):
     """What all parts share: no unknown field, no silent conversion."""
 
     model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())

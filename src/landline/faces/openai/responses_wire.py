@@ -4,7 +4,9 @@ is refused with the values that do, in `responses_settings`.
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
+
+from landline.web.faults import Countable
 
 __all__ = [
     "CompactBody",
@@ -28,7 +30,7 @@ _Probability = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 _Penalty = Annotated[float, Field(ge=-2, le=2, allow_inf_nan=False)]
 
 
-class Body(BaseModel):
+class Body(Countable):
     """What all bodies share: no unknown parameter, no silent conversion."""
 
     model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())

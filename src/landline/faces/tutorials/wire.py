@@ -8,6 +8,7 @@ from typing import Annotated, Any, Final
 from pydantic import AfterValidator, AliasChoices, BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
+from landline.web.faults import Countable
 from landline.web.strict_json import canonical
 
 __all__ = [
@@ -64,7 +65,7 @@ AgentName = Annotated[
 ]
 
 
-class Body(BaseModel):
+class Body(Countable):
     """What all bodies share: no unknown field, no silent conversion, and a reason for what is refused on purpose."""
 
     model_config = ConfigDict(extra="forbid", strict=True, protected_namespaces=())

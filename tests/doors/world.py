@@ -92,7 +92,10 @@ class World:
 def _like(id_: str) -> str:
     """Return an id of the same shape that was never given out."""
     fresh = new_id()
-    whole = re.sub(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}", lambda _: fresh, id_)
+    # Of the same time, which is in the first half: a cursor of nobody's stands where hers does.
+    whole = re.sub(
+        r"([0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-)[0-9a-f]{12}", lambda m: m[1] + fresh[24:], id_
+    )
     if whole == id_:
         whole = re.sub(r"[0-9a-f]{32}", lambda _: fresh.replace("-", ""), id_)
     return whole if whole != id_ else id_[:-6] + secrets.token_hex(3)

@@ -16,6 +16,7 @@ import msgspec
 
 from landline.app.settings import Settings
 from landline.model.audit import OK
+from landline.model.callers import Caller
 from landline.model.errors import LandlineError
 from landline.model.ids import fingerprint
 from landline.model.messages import TextPart
@@ -69,6 +70,23 @@ def audited(port: P, acts: Mapping[str, Act], audit: Audit, *, content: bool = F
     noted = {name: _noted(verbs[name], act, audit, content) for name, act in acts.items()}
     # The other verbs are the port's own bound methods: a run is started and followed as if nobody kept an audit log.
     return cast("P", SimpleNamespace(**{**verbs, **noted}))
+
+
+def _of_admins(port: P, acts: Mapping[str, Act], noting: Callable[[P, Mapping[str, Act]], P]) -> P:
+    """Return `port` with the verbs of `acts` noted when an admin calls them; nobody else has a step more."""
+    noted = noting(port, acts)
+
+    def chosen(own: Callable[..., Awaitable[Any]], told: Callable[..., Awaitable[Any]]) -> Any:
+        def verb(caller: Caller, *given: Any, **named: Any) -> Awaitable[Any]:
+            return (told if "admin" in caller.scopes else own)(caller, *given, **named)
+
+        return verb
+
+    verbs = {name: getattr(port, name) for name in dir(port) if not name.startswith("_")}
+    return cast(
+        "P",
+        SimpleNamespace(**{**verbs, **{name: chosen(verbs[name], getattr(noted, name)) for name in acts}}),
+    )
 
 
 def _noted(
@@ -283,6 +301,10 @@ def audited_ports(ports: FacePorts, audit: Audit, settings: Settings) -> FacePor
         audit=noting(audit, _AUDIT),
         accounts=noting(ports.accounts, ACCOUNTS) if ports.accounts is not None else None,
     )
+    if not everything:
+        runs = _of_admins(ports.runs, _RUNS_TOO, noting)
+        fanout = _of_admins(ports.fanout, _FANOUT_TOO, noting) if ports.fanout is not None else None
+        ports = replace(ports, runs=runs, fanout=fanout)
     if everything:
         fanout = noting(ports.fanout, _FANOUT_TOO) if ports.fanout is not None else None
         ports = replace(ports, files=noting(ports.files, _FILES_TOO), fanout=fanout)

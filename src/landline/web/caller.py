@@ -13,7 +13,7 @@ from starlette.requests import HTTPConnection, Request
 
 from landline.model.callers import MAX_USER_CHARS, Caller, is_user_name
 from landline.model.errors import Forbidden, Invalid, LandlineError, Unauthenticated, Unsupported
-from landline.ports.audit import ORIGIN, Origin
+from landline.ports.audit import ORIGIN, Audit, Origin
 from landline.ports.authenticator import Authenticator
 from landline.ports.runs import HeldContext, StartRun
 from landline.web.door import Door
@@ -112,12 +112,19 @@ async def _acting(authenticator: Authenticator, caller: Caller, named: Sequence[
     return replace(caller, user=user, scopes=caller.scopes - {"admin", "delegate"}, roles=frozenset[str]())
 
 
-def check_scopes(caller: Caller, scopes: Sequence[Needed]) -> None:
-    """Raise Forbidden unless `caller` holds every one of `scopes`."""
+def check_scopes(caller: Caller, scopes: Sequence[Needed], audit: Audit | None = None) -> None:
+    """Raise Forbidden unless `caller` holds every one of `scopes`; behind a door, `audit` is told of that."""
     missing = [needed for needed in scopes if caller.scopes.isdisjoint(_either(needed))]
     if missing:
-        told = ", ".join(" or ".join(_either(needed)) for needed in missing)
-        raise Forbidden(f"This needs the scope {told}.", code="missing_scope")
+        raise _missing(missing, caller, audit)
+
+
+def _missing(missing: Sequence[Needed], caller: Caller, audit: Audit | None) -> Forbidden:
+    told = ", ".join(" or ".join(_either(needed)) for needed in missing)
+    error = Forbidden(f"This needs the scope {told}.", code="missing_scope")
+    if audit is not None:
+        audit.refused(error, caller, None)
+    return error
 
 
 def _either(needed: Needed) -> tuple[str, ...]:

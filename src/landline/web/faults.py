@@ -1,10 +1,9 @@
 """Where a request does not fit, in the client's own words: keys and indexes of what it sent."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Final, cast
+from typing import Any, Final, Self, cast
 
-from pydantic import BaseModel, GetCoreSchemaHandler, ValidationError
-from pydantic_core import CoreSchema, core_schema
+from pydantic import BaseModel, ModelWrapValidatorHandler, ValidationError, model_validator
 
 from landline.model.errors import FieldError, Invalid
 
@@ -19,17 +18,11 @@ _BRANCHES: Final = frozenset({"str", "int", "float", "bool"})
 """What pydantic calls the branches of a union that are plain types: never the name of a key that is missing."""
 
 
-def _counted(value: Any, validate: core_schema.ValidatorFunctionWrapHandler) -> Any:
-    try:
-        return validate(value)
-    except ValidationError as error:
-        if error.error_count() <= _MOST_LISTED:
-            raise
-        raise _uncounted(error.error_count()) from None
-
-
-def _uncounted(faults: int) -> Invalid:
-    found = [FieldError(loc=["body"], message=f"{faults} places do not fit.")]
+def _told(error: ValidationError) -> Exception:
+    count = error.error_count()
+    if count <= _MOST_LISTED:
+        return error
+    found = [FieldError(loc=["body"], message=f"{count} places do not fit.")]
     return Invalid("The request does not fit; see errors.", code="invalid_request", errors=found)
 
 
@@ -40,10 +33,13 @@ class Countable(BaseModel):
         Invalid: In place of a ValidationError, when there are very many.
     """
 
+    @model_validator(mode="wrap")
     @classmethod
-    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
-        """Return the schema of the model, with the counting around it."""
-        return core_schema.no_info_wrap_validator_function(_counted, handler(source))
+    def _counted(cls, value: Any, validate: ModelWrapValidatorHandler[Self]) -> Self:
+        try:
+            return validate(value)
+        except ValidationError as error:
+            raise _told(error) from None
 
 
 def faults_of(errors: Sequence[Any], given: Any, *, under: int = 0) -> list[FieldError]:

@@ -1,9 +1,12 @@
 """`landline audit`: who did what. Works on the data folder, beside a running server too."""
 
 import asyncio
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import wraps
+from inspect import Signature, signature
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -12,6 +15,9 @@ from landline.cli.exits import Exit
 from landline.cli.loaded import settings_of
 from landline.cli.output import say, show, table
 from landline.cli.stops import Stop
+
+if TYPE_CHECKING:
+    from landline.app.audit_files import Wanted
 
 app = typer.Typer(
     rich_markup_mode=None,
@@ -28,22 +34,17 @@ From = Annotated[str | None, typer.Option("--from", help="From this moment on: 2
 To = Annotated[str | None, typer.Option("--to", help="Before this moment.")]
 
 
-@app.command("list")
-def list_entries(  # noqa: PLR0913 - one argument is one option
+def _chosen(
     action: Action = None,
     user: User = None,
     target: Target = None,
     tenant: Tenant = None,
     since: From = None,
     until: To = None,
-    limit: o.Limit = 50,
-    as_json: o.AsJson = False,
-    data: o.Data = None,
-) -> None:
-    """List the newest entries."""
-    from landline.app.audit_files import Wanted, newest
+) -> "Wanted":
+    from landline.app.audit_files import Wanted
 
-    wanted = Wanted(
+    return Wanted(
         action=action,
         user=user,
         target=target,
@@ -51,6 +52,29 @@ def list_entries(  # noqa: PLR0913 - one argument is one option
         after=_moment(since, "--from"),
         before=_moment(until, "--to"),
     )
+
+
+def _choosing(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command, which takes `wanted`, the options that say which entries."""
+    options = signature(_chosen).parameters
+    own = [option for option in signature(command).parameters.values() if option.name != "wanted"]
+
+    @wraps(command)
+    def chosen(**given: Any) -> None:
+        command(_chosen(**{name: given.pop(name) for name in options}), **given)
+
+    chosen.__signature__ = Signature([*options.values(), *own])  # pyright: ignore[reportAttributeAccessIssue] - what typer reads
+    chosen.__annotations__ = {option.name: option.annotation for option in [*options.values(), *own]}
+    return chosen
+
+
+@app.command("list")
+@_choosing
+def list_entries(
+    wanted: "Wanted", limit: o.Limit = 50, as_json: o.AsJson = False, data: o.Data = None
+) -> None:
+    """List the newest entries."""
+    from landline.app.audit_files import newest
 
     def rows(found: list[dict[str, Any]]) -> str:
         cells = [
@@ -63,28 +87,16 @@ def list_entries(  # noqa: PLR0913 - one argument is one option
 
 
 @app.command("export")
-def export(  # noqa: PLR0913 - one argument is one option
+@_choosing
+def export(
+    wanted: "Wanted",
     form: Annotated[Literal["jsonl", "csv"], typer.Option("--format", help="jsonl or csv.")] = "jsonl",
     output: Annotated[Path | None, typer.Option("--output", help="A new file (default: stdout).")] = None,
-    action: Action = None,
-    user: User = None,
-    target: Target = None,
-    tenant: Tenant = None,
-    since: From = None,
-    until: To = None,
     data: o.Data = None,
 ) -> None:
     """Write every entry, oldest first."""
-    from landline.app.audit_files import Wanted, exported
+    from landline.app.audit_files import exported
 
-    wanted = Wanted(
-        action=action,
-        user=user,
-        target=target,
-        tenant=tenant,
-        after=_moment(since, "--from"),
-        before=_moment(until, "--to"),
-    )
     count = asyncio.run(exported(settings_of({"data": data}), wanted, form, output))
     say(f"{count} entries")
 

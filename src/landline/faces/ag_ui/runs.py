@@ -109,7 +109,7 @@ class AgentRoutes:
         self._ports.agents.get(caller, agent)
         thread = await self._owned_thread(caller, thread_name)
         if run_name is None:
-            check_scopes(caller, ("threads:read",))
+            check_scopes(caller, ("threads:read",), self._ports.door.audit)
             return await self._connect(caller, thread, thread_name)
         segment = await self._segment(caller, thread, thread_name, run_name)
         cursor = cursor_of(last_event_id, after)

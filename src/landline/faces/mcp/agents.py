@@ -55,7 +55,7 @@ class AgentTools:
 
     async def call(self, call: Call) -> Result:
         """Run the agent, or go on with a run that asked something."""
-        check_scopes(call.caller, SCOPES)
+        check_scopes(call.caller, SCOPES, self._ports.door.audit)
         info = self._ports.agents.get(call.caller, call.params.name)
         if call.params.request_state is None:
             return await self._to_the_end(call, await self._start(call, info))

@@ -102,7 +102,7 @@ class ThreadTools:
         own = self._own.get(call.params.name)
         if own is None:
             raise NotFound("There is no such tool.")
-        check_scopes(call.caller, own.scopes)
+        check_scopes(call.caller, own.scopes, self._ports.door.audit)
         return await own.call(call)
 
     async def _threads(self, call: Call) -> Result:

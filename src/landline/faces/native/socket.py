@@ -175,13 +175,13 @@ class NativeSocket:
             case Start():
                 return await self._start(op, tasks)
             case AnswerOp():
-                check_scopes(self._caller, (("approvals:answer", "runs:write"),))
+                check_scopes(self._caller, (("approvals:answer", "runs:write"),), self._ports.door.audit)
                 answered = await self._ports.runs.answer(self._caller, op.run_id, decode.answers(op))
                 if answered.run is None:
                     return {"run_id": op.run_id, "questions": answered.questions}
                 return {"run_id": op.run_id, "run": answered.run}
             case Cancel():
-                check_scopes(self._caller, ("runs:write",))
+                check_scopes(self._caller, ("runs:write",), self._ports.door.audit)
                 return {"run_id": op.run_id, "run": await self._ports.runs.cancel(self._caller, op.run_id)}
             case Steer():
                 return await self._steer(op)
@@ -189,7 +189,7 @@ class NativeSocket:
                 return {}
 
     async def _subscribe(self, op: Subscribe, tasks: asyncio.TaskGroup) -> dict[str, Any]:
-        check_scopes(self._caller, ("runs:read",))
+        check_scopes(self._caller, ("runs:read",), self._ports.door.audit)
         if op.run_id is None and op.thread_id is None:
             raise Invalid("A subscription names a run_id or a thread_id.", code="invalid_request")
         told: dict[str, Any] = {}
@@ -217,7 +217,11 @@ class NativeSocket:
         return {f"{key[0]}_id": key[1]}
 
     async def _start(self, op: Start, tasks: asyncio.TaskGroup) -> dict[str, Any]:
-        check_scopes(self._caller, ("runs:write", "runs:read") if op.subscribe else ("runs:write",))
+        check_scopes(
+            self._caller,
+            ("runs:write", "runs:read") if op.subscribe else ("runs:write",),
+            self._ports.door.audit,
+        )
         if not op.subscribe:
             return _told_of(await self._started(op))
         # Before the run exists: what is refused has no effect.
@@ -238,7 +242,7 @@ class NativeSocket:
         return await self._ports.runs.start(self._caller, wanted)
 
     async def _steer(self, op: Steer) -> dict[str, Any]:
-        check_scopes(self._caller, ("runs:write",))
+        check_scopes(self._caller, ("runs:write",), self._ports.door.audit)
         run = await self._ports.runs.get(self._caller, op.run_id)
         if run.status in TERMINAL:
             raise Conflict("The run has ended; start a new one.", code="run_ended")

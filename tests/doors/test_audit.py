@@ -107,3 +107,23 @@ async def test_every_face_is_noted(world: World) -> None:
         assert len(entry["request_id"]) == REQUEST_ID_CHARS
     assert len({entry["request_id"] for entry in found}) == len(found) - 1  # a socket is one request
     assert "secret-of-alice" not in json.dumps(found)
+
+
+async def test_what_a_socket_refuses_and_what_an_admin_starts_is_noted(world: World) -> None:
+    settings = load_settings(data=world.process.data)
+    key, _ = await add_key(settings, KeyOrder(user="root", tenant="acme", scopes=[*ALL_SCOPES, "admin"]))
+    body = {"agent": "talk", "input": "secret-of-alice", "mode": "wait"}
+    async with httpx.AsyncClient(base_url=world.url, headers={"X-API-Key": key}) as admin:
+        started = (await admin.post("/api/v1/runs", json=body)).json()
+        async with world.client("alice") as alice:
+            assert (await alice.post("/api/v1/runs", json=body)).status_code == 200
+        url = world.url.replace("http", "ws") + "/api/v1/ws"
+        async with connect(url, additional_headers={"X-API-Key": world.keys["reader"]}) as socket:
+            await socket.send(json.dumps({"op": "cancel", "ref": 1, "run_id": world.ids["waiting"]}))
+            assert json.loads(await asyncio.wait_for(socket.recv(), 10))["code"] == "missing_scope"
+        items = (await admin.get("/api/v1/admin/audit?limit=200")).json()["items"]
+    starts = [entry for entry in items if entry["action"] == "run.start"]
+    assert [(entry["user"], entry["target"]) for entry in starts] == [("root", started["id"])]
+    refused = [entry for entry in items if entry["action"] == "access.denied"]
+    assert [(entry["user"], entry["outcome"]) for entry in refused] == [("alice", "missing_scope")]
+    assert "secret-of-alice" not in json.dumps(items)

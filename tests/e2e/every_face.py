@@ -174,8 +174,8 @@ class EveryFace:
         """Read every log, as JSON and as a stream, and every history."""
         while (await self._client.get("/api/v1/runs", params={"status": "running"})).json()["items"]:  # noqa: ASYNC110 - the server is another process
             await asyncio.sleep(0.02)
-        runs = (await self._get("runs", "/api/v1/runs?limit=100")).json()["items"]
-        await self._get("threads", "/api/v1/threads?limit=100")
+        runs = await self._listed("runs")
+        await self._listed("threads")
         for run in runs:
             if run["id"] <= self._since:
                 continue
@@ -183,3 +183,9 @@ class EveryFace:
             await self._get(f"log {run['id']}", f"/api/v1/runs/{run['id']}/events", accept="application/json")
             await self._get(f"replay {run['id']}", f"/api/v1/runs/{run['id']}/events", **SSE)
             await self._get(f"history {run['id']}", f"/api/v1/threads/{run['thread_id']}/messages")
+
+    async def _listed(self, what: str) -> list[Any]:
+        """Read a list's first page, without its cursor: any two letters may stand in that by chance."""
+        items: list[Any] = (await self._client.get(f"/api/v1/{what}?limit=100")).json()["items"]
+        self.heard[what] = json.dumps(items).encode()
+        return items

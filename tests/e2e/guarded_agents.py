@@ -10,7 +10,9 @@ import landline
 globals().update(
     {
         name: value
-        for name, value in runpy.run_path(str(Path(__file__).parents[2] / "examples" / "agents.py")).items()
+        for name, value in runpy.run_path(
+            str(Path(__file__).parents[2] / "examples" / "all_frameworks.py")
+        ).items()
         if not name.startswith("_")
     }
 )

@@ -17,7 +17,7 @@ from landline.testing.kill import ServedProcess
 from landline.testing.upstream import Reply, Request, ScriptedUpstream, Text, ToolCall, ToolCalls
 
 AGENTS = Path(__file__).with_name("a2a_agents.py")
-FRAMEWORKS = Path(__file__).parents[2] / "examples" / "agents.py"
+FRAMEWORKS = Path(__file__).parents[2] / "examples" / "all_frameworks.py"
 HEADERS = {"A2A-Version": "1.0"}
 FACES = {"LANDLINE_FACES": "native,a2a"}
 

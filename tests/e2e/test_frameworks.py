@@ -21,7 +21,7 @@ from tests.e2e.calls import LAST, Event, Server, percentile
 from tests.e2e.test_websocket import Socket
 
 ROOT = Path(__file__).parents[2]
-EXAMPLE = ROOT / "examples" / "agents.py"
+EXAMPLE = ROOT / "examples" / "all_frameworks.py"
 NAPPING = Path(__file__).with_name("napping.py")
 FRAMEWORKS = {
     "pydantic_ai": "pydantic_ai",

@@ -83,6 +83,17 @@ async def asked(client: httpx.AsyncClient) -> dict[str, Any]:
     return dict((await client.post("/api/v1/runs", json=body)).json())
 
 
+async def test_behind_a_proxy_the_client_is_noted_and_not_the_proxy(tmp_path: Path) -> None:
+    async with served(tmp_path, trusted_proxies=["192.0.2.0/24"]) as (_, client, keys):
+        said = {"X-Forwarded-For": "10.9.9.9, 198.51.100.4"}  # the first is the client's own claim
+        assert (await client.post("/api/v1/threads", json={"agent": "talk"}, headers=said)).status_code == 201
+        assert (await client.delete("/api/v1/threads/none", headers=said)).status_code == 404
+        found = await entries(client, keys["admin"])
+        assert [e["remote"] for e in found if e["user"] == "alice" and e["remote"] != "cli"] == [
+            "198.51.100.4"
+        ] * 2
+
+
 async def test_acts_are_noted_with_who_what_where_and_how_they_ended(tmp_path: Path) -> None:
     async with served(tmp_path) as (_, client, keys):
         run = await asked(client)

@@ -16,6 +16,7 @@ from landline.model.errors import Forbidden, Invalid, LandlineError, Unauthentic
 from landline.ports.audit import ORIGIN, Audit, Origin
 from landline.ports.authenticator import Authenticator
 from landline.ports.runs import HeldContext, StartRun
+from landline.web.client import client_address
 from landline.web.door import Door
 from landline.web.face import FacePorts
 from landline.web.limits import arrived
@@ -51,7 +52,7 @@ async def admit(
         RateLimited: Too often, by this address or this caller; or too many sign-ins of the address failed.
     """
     authenticator, credential, caller = door.authenticator, None, None
-    ORIGIN.set(Origin(request_id(connection.scope), connection.client.host if connection.client else None))
+    ORIGIN.set(Origin(request_id(connection.scope), _remote(connection, door)))
     tally = await arrived(connection, door) if door.limits is not None else None
     try:
         caller = await stream_caller(connection, door) if streams else None
@@ -80,6 +81,12 @@ async def admit(
         door.audit.signed_in(caller)
     connection.scope.setdefault("state", {})["caller"] = caller
     return caller
+
+
+def _remote(connection: HTTPConnection, door: Door) -> str | None:
+    if door.proxies:
+        return client_address(connection.scope, door.proxies)
+    return connection.client.host if connection.client else None
 
 
 def _named_users(connection: HTTPConnection) -> list[bytes]:

@@ -250,7 +250,7 @@ async def test_a_tool_that_was_turned_off_is_not_called(notes: Notes, bench: Ben
         assert "at the moment" in str((await bench.go(server, line, ("add", {"a": 2, "b": 2}))).output)
     elif isinstance(bench.adapter, AG2Adapter | LangGraphAdapter):  # they tell the model, and go on
         await bench.go(server, line, ("add", {"a": 2, "b": 2}))
-        code = "tool_not_found" if isinstance(bench.adapter, AG2Adapter) else "tool_failed"
+        code = "tool_not_found" if isinstance(bench.adapter, AG2Adapter) else "tool_denied"
         assert [event.error.code for event in line.of(log.ToolFailed)] == [code]
     else:
         with pytest.raises(landline_errors.AgentFailed):  # the framework's own end of a model that insists

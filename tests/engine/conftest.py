@@ -44,8 +44,10 @@ class Server:
     async def boot(self) -> "Server":
         self.store = SqliteStore(self.folder / "landline.db")
         await self.store.open()
+        # Nobody can list the tools that a script makes up as it goes.
+        given = {"unknown_tools": "allow"} if self.adapter.framework == "script" else {}
         registry = Registry(
-            describe(AgentSpec(agent=script, name=name, **self.options.get(name, {})), self.adapter)
+            describe(AgentSpec(agent=script, name=name, **given | self.options.get(name, {})), self.adapter)
             for name, script in self.agents.items()
         )
         files = EngineFiles(

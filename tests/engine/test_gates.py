@@ -15,7 +15,7 @@ from landline.model.events import Event, MessageCompleted, MessageStarted, TextD
 from landline.model.ids import new_id
 from landline.model.messages import TextPart
 from landline.model.runs import Answer
-from landline.ports.adapter import Ask, Finished, ToolCall, ToolPolicy, ToolRaised, Turn
+from landline.ports.adapter import AgentSpec, Ask, Finished, ToolCall, ToolPolicy, ToolRaised, Turn
 from landline.ports.gates import GatedRun
 from landline.ports.runs import StartRun
 from landline.ports.store import RunQuery, ThreadQuery
@@ -207,13 +207,19 @@ async def test_a_denied_tool_and_one_that_nobody_knew_are_refused(boot: Boot) ->
     await server.stop()
     server.agents = {"uses": uses_tool(calls, ran, told)}
     tools = {"erase": ToolPolicy(deny=True), "read": ToolPolicy()}
-    server.options = {"uses": {"tools": tools, "unknown_tools": "deny"}}
+    server.options = {
+        "uses": {"tools": tools, "unknown_tools": AgentSpec(agent=uses_tool, name="x").unknown_tools}
+    }
     await server.boot()
     run = await server.start()
     events = await server.ended(run.id)
     assert told == ["tool_denied", "done", "tool_denied"]
     assert ran == [{"n": 1}]
-    assert [event.type for event in events].count("tool.failed") == 2
+    failed = [event.body for event in events if event.type == "tool.failed"]
+    assert len(failed) == 2
+    # The owner reads what to write, and where.
+    assert b'unknown_tools=\\"allow\\"' in failed[1]
+    assert b"unknown_tools" not in failed[0]
 
 
 @pytest.mark.contract("TRU-20")

@@ -103,7 +103,7 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
     labels: Mapping[str, str] | None = None,
     mcp: Sequence[McpServer] = (),
     guards: Sequence[str | Guard] = (),
-    unknown_tools: Literal["allow", "deny"] = "allow",
+    unknown_tools: Literal["allow", "deny"] = "deny",
     upstream: str | None = None,
 ) -> AgentSpec:
     """Describe an agent for Landline: any framework's object or a plain function.
@@ -131,8 +131,10 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
             one of them by the name the model sees.
         guards: Guards of this agent beside those of all agents (the setting `guards`): rules such as `"pii:redact"`, or
             guards of your own (`landline.ports.guards.Guard`).
-        unknown_tools: Whether a tool may be called that is neither in `tools`, nor known when the agent is described, nor
-            brought by `mcp` or the client: one that the framework finds at run time, such as of its own MCP servers.
+        unknown_tools: Whether a tool may be called that arrived at run time: one that is neither in `tools`, nor of the
+            agent when it was described (of a factory's agent: when the run began), nor brought by `mcp` or the client, nor
+            of a tool server of the agent's own that had it when it was first asked. docs/guards.md says what that means
+            for each framework.
         upstream: What its models run on, such as `openai`: agents that share one share its bulkhead (docs/limits.md).
             Letters, digits, `.`, `_` and `-`; the agent's own name without it.
 

@@ -25,7 +25,7 @@ from landline.engine.loop import Bells, Tasks
 from landline.engine.places import place
 from landline.engine.registry import Registry
 from landline.engine.segment import SAFE_TEXT, Ending, Segment, release
-from landline.engine.tools import ToolRules
+from landline.engine.tools import ToolRules, made_by
 from landline.engine.window import Window
 from landline.model.agents import AgentInfo
 from landline.model.callers import SYSTEM
@@ -271,7 +271,7 @@ class Driver:
         segment.begun.set()
         call_off = watch(segment, spec, deadline_s=self.deadline_s, idle_s=self.idle_timeout_s, stop=stop)
         try:
-            return await self._pull(line, adapter, await self._turn(segment, spec, info))
+            return await self._pull(line, adapter, await self._turn(segment, adapter, spec, info))
         finally:
             call_off()
 
@@ -339,7 +339,7 @@ class Driver:
             segment.run_log.spent = lambda: segment.spent_s
         return line
 
-    async def _turn(self, segment: Segment, spec: AgentSpec, info: AgentInfo) -> Turn:
+    async def _turn(self, segment: Segment, adapter: Adapter, spec: AgentSpec, info: AgentInfo) -> Turn:
         claim = segment.claim
         assert segment.line is not None
         context = await self._context(claim, spec)
@@ -360,7 +360,8 @@ class Driver:
         tools += tools_of(claim.carried, tools) if claim.carried else []
         tools = [tool for tool in tools if not tool.policy.deny]
         spec = spec.with_policies(tools) if tools else spec
-        segment.line.rules = ToolRules(spec, tools, [tool.name for tool in info.tools])
+        listed = info if spec.make is None else adapter.describe(made_by(spec, agent))
+        segment.line.rules = ToolRules(spec, tools, [tool.name for tool in listed.tools])
         return Turn(
             run_id=claim.run.id,
             thread_id=claim.run.thread_id,

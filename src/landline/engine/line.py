@@ -188,10 +188,17 @@ class RunLine:
 
     def _check(self, call: ToolCall) -> None:
         """Refuse what the owner denies, and any other call than the one that was approved. Raises ToolRaised."""
+        if call.refused:
+            return
         refusal = approved_arguments(self._answers, call) if self._answers else None
         refusal = refusal or (self.rules.refusal(call.name, call.arguments) if self.rules else None)
         if refusal is not None:
             raise refusal
+
+    def knows(self, *tools: str) -> None:
+        """Let the agent use `tools`; see the port."""
+        if self.rules is not None:
+            self.rules.known.update(tools)
 
     async def _run_tool(
         self,

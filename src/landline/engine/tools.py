@@ -1,6 +1,8 @@
 """What of an agent's tools may be called, and with which arguments (TRU-20): asked before a call's intent is written."""
 
+import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -9,30 +11,49 @@ from landline.model.json_schema import misfit
 from landline.ports.adapter import AgentSpec, BroughtTool, ToolCall, ToolRaised
 from landline.ports.store import Settled
 
-__all__ = ["ToolRules", "approved_arguments"]
+__all__ = ["ToolRules", "approved_arguments", "made_by"]
+
+logger = logging.getLogger(__name__)
 
 UNKNOWN = "unknown:"
 """Questions under this are about running a call again, and bind to no arguments (see `ports.adapter.Line.unknown_key`)."""
+
+
+def made_by(spec: AgentSpec, agent: Any) -> AgentSpec:
+    """Return the spec of the agent that a factory made for one run, to be described like an agent that is shared."""
+    return replace(spec, agent=agent, make=None, version=spec.version or "of one run")
 
 
 class ToolRules:
     """The rules of one segment: the owner's policies, the schemas of brought tools, and the names known at its start."""
 
     def __init__(self, spec: AgentSpec, brought: Sequence[BroughtTool], listed: Sequence[str]) -> None:
-        self._spec, self._listed = spec, listed
+        self._spec = spec
         self._schemas = {tool.name: tool.parameters for tool in brought}
+        self.known = {*listed, *spec.tools, *self._schemas}
 
     def refusal(self, name: str, arguments: Any) -> ToolRaised | None:
         """Return why a call may not be made, None when it may."""
         policy = self._spec.tools.get(name)
-        known = policy is not None or name in self._schemas or name in self._listed
-        if (policy is not None and policy.deny) or (not known and self._spec.unknown_tools == "deny"):
+        if policy is not None and policy.deny:
             return ToolRaised("tool_denied", f"This agent may not use {name}.")
+        if name not in self.known and self._spec.unknown_tools == "deny":
+            logger.warning(
+                "agent %s called %r, a tool that arrived at run time: denied", self._spec.name, name
+            )
+            return ToolRaised("tool_denied", _arrived(name))
         schema = self._schemas.get(name)
         fault = None if schema is None else misfit(arguments, schema, what="the arguments")
         if fault is not None:
             return ToolRaised("invalid_arguments", f"{name} was not called: {fault}.")
         return None
+
+
+def _arrived(name: str) -> str:
+    return (
+        f"This agent may not use {name}: it was not among its tools when it started. "
+        f'Its owner may allow it with tools={{"{name}": landline.tool()}}, or all such tools with unknown_tools="allow".'
+    )
 
 
 def approved_arguments(answers: Mapping[str, Settled], call: ToolCall) -> ToolRaised | None:

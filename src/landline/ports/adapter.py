@@ -31,6 +31,7 @@ from landline.model.runs import Answer, QuestionKind
 from landline.ports.mcp import McpServer
 
 __all__ = [
+    "REFUSALS",
     "UNTOLD",
     "Adapter",
     "AgentSpec",
@@ -50,6 +51,10 @@ __all__ = [
 
 UNTOLD = "\ud800"
 """Stands for one character that a gate withheld; no text holds it, because it is none (a lone surrogate)."""
+
+
+REFUSALS = frozenset({"tool_denied", "invalid_arguments", "arguments_changed", "guard_blocked"})
+"""Codes of `ToolRaised` that say that a rule or a guard refused a call: the model is told its message, and the run goes on."""
 
 
 def agrees(heard: str, said: str) -> bool:
@@ -114,7 +119,7 @@ class AgentSpec:
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     mcp: Sequence[McpServer] = ()
     guards: Sequence[Any] = ()
-    unknown_tools: Literal["allow", "deny"] = "allow"
+    unknown_tools: Literal["allow", "deny"] = "deny"
     upstream: str | None = None
 
     def with_policies(self, tools: "Sequence[BroughtTool]") -> "AgentSpec":
@@ -124,12 +129,16 @@ class AgentSpec:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ToolCall:
-    """One call of a tool; `call_id` is unique in the run and the same when the run is taken up again."""
+    """One call of a tool; `call_id` is unique in the run and the same when the run is taken up again.
+
+    `refused`: nothing will be run, the line is only told how a call failed that was not made; no rule has a say in that.
+    """
 
     call_id: str
     name: str
     arguments: Any
     idempotent: bool = False
+    refused: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -222,6 +231,15 @@ class Line(Protocol):
         Raises:
             OutcomeUnknown: It was in flight at a crash and is not idempotent, and nobody allowed another run.
             ToolRaised: It failed; recorded, so it raises again when the run is taken up again.
+        """
+        ...
+
+    def knows(self, *tools: str) -> None:
+        """Say which tools the run's agent has of its owner beside those that `describe` lists, by the names calls have.
+
+        Any other tool counts as one that arrived at run time, and is denied unless the owner allows it (TRU-20). Never
+        said of names that a server or a model may choose while runs go on: of an owner's own tool servers, only those
+        count that a server had when it was first asked.
         """
         ...
 

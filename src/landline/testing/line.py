@@ -16,6 +16,7 @@ from typing import Any, cast
 
 import msgspec
 
+from landline.engine.tools import ToolRules, made_by
 from landline.model.callers import LOCAL, Caller
 from landline.model.errors import ErrorInfo, NotFound
 from landline.model.events import (
@@ -56,6 +57,14 @@ class Crashed(BaseException):
     """The worker of this line is gone."""
 
 
+async def _raise(error: Exception) -> None:
+    raise error
+
+
+def _as_said(error: Exception) -> tuple[str, str] | None:
+    return (error.code, error.message) if isinstance(error, ToolRaised) else None
+
+
 class MemoryLine:
     """One segment of one run, in memory. `crash_at`: the event that would get this index kills the worker instead."""
 
@@ -76,6 +85,8 @@ class MemoryLine:
         self.die_before: type[Event] | None = None
         """The next event of this kind kills the worker instead of being stored."""
         self.client_tools: set[str] = set()
+        self.rules: ToolRules | None = None
+        """What `drive` let the turn's agent use; without it every tool may be called."""
         self.model_calls = 0
         """How often the adapter said that it is about to ask a model."""
         self._crash_at = crash_at
@@ -132,6 +143,11 @@ class MemoryLine:
                 self.records[f"again:{call.call_id}"] = b"%d" % (self._runs_again(call.call_id) + 1)
             self._inherited.discard(call.call_id)
         else:
+            refusal = (
+                self.rules.refusal(call.name, call.arguments) if self.rules and not call.refused else None
+            )
+            if refusal is not None:
+                run, failure = partial(_raise, refusal), _as_said
             self._add(ToolCalled(call_id=call.call_id, name=call.name, arguments=call.arguments))
         try:
             result = msgspec.to_builtins(await run())
@@ -144,6 +160,11 @@ class MemoryLine:
             raise
         self._add(ToolCompleted(call_id=call.call_id, result=result))
         return result
+
+    def knows(self, *tools: str) -> None:
+        """Let the agent use `tools`; see the port."""
+        if self.rules is not None:
+            self.rules.known.update(tools)
 
     async def _client_result(self, call_id: str) -> Any:
         (key,) = [key for key, ask in self.asked.items() if ask.call_id == call_id]
@@ -341,6 +362,8 @@ async def drive(adapter: Adapter, line: MemoryLine, turn: Turn) -> Finished:
         Crashed: The line was told to crash.
         AgentFailed: The agent failed.
     """
+    spec = turn.spec if turn.spec.make is None else made_by(turn.spec, turn.agent)
+    line.rules = ToolRules(turn.spec, turn.tools, [tool.name for tool in adapter.describe(spec).tools])
     finished: Finished | None = None
     async with aclosing(cast("Any", adapter.run(turn))) as items:
         async for item in items:

@@ -79,11 +79,21 @@ class Copies:
 
     def member(self, toolkit: Toolkit, tool: Tool) -> Tool:
         """Return the run's copy of a toolkit's tool; one of an MCP server speaks over the kept connection."""
-        if type(toolkit).__module__.startswith("ag2.tools.toolkits.mcp_server"):
+        if _of_server(toolkit):
             from landline.adapters.ag2.mcp_tools import kept, lasts
 
             tool = kept(tool, self._mcp) if lasts(toolkit) else tool
         return self.tool(tool)
+
+    def first(self, toolkit: Toolkit, names: list[str]) -> frozenset[str]:
+        """Return which tools the toolkit's server had when it was first asked, by any run if all reach the same one."""
+        from landline.adapters.ag2.mcp_tools import lasts
+
+        return self._mcp.first(toolkit, names) if lasts(toolkit) else frozenset(names)
+
+    def knows(self, names: frozenset[str]) -> None:
+        """Let the run's agents use these."""
+        self._tools.knows(names)
 
     def _delegation(self, tool: SubagentTool) -> Tool:
         function = tool.schema.function
@@ -113,10 +123,14 @@ class _RunToolkit(Toolkit):
     def __init__(self, toolkit: Toolkit, copies: Copies) -> None:
         super().__init__(name=toolkit.name)
         self._toolkit, self._copies = toolkit, copies
+        self._first: frozenset[str] = frozenset()
 
     async def schemas(self, context: ConversationContext) -> Iterable[ToolSchema]:
         await self._toolkit.schemas(context)
-        found = self._toolkit._snapshot().tools
+        found = list(self._toolkit._snapshot().tools)
+        if _of_server(self._toolkit):
+            self._first = self._first or self._copies.first(self._toolkit, [tool.name for tool in found])
+            self._copies.knows(self._first)
         self._tools = {tool.name: self._copies.member(self._toolkit, tool) for tool in found}
         return await super().schemas(context)
 
@@ -125,6 +139,10 @@ class _RunToolkit(Toolkit):
         members = Toolkit(name=self.name)
         members._tools = dict(self._tools)
         return members
+
+
+def _of_server(toolkit: Toolkit) -> bool:
+    return type(toolkit).__module__.startswith("ag2.tools.toolkits.mcp_server")
 
 
 def _own(variables: Any) -> dict[Any, Any]:

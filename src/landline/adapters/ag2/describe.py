@@ -7,6 +7,7 @@ import pydantic_core
 from ag2.tools import Toolkit
 from ag2.tools.builtin.tool_search import ToolSearchTool
 from ag2.tools.final import FunctionTool
+from ag2.tools.subagents.subagent_tool import SubagentTool
 from ag2.tools.tool import Tool
 
 from landline.adapters.ag2.settings import settings_of
@@ -22,7 +23,7 @@ _INPUT_SCHEMA: dict[str, Any] = {"type": "string"}
 def describe(spec: AgentSpec, adapter: Adapter) -> AgentInfo:
     """Return the agent as its callers see it. A factory is described by what its owner said of it."""
     agents = _members(spec.agent) if spec.make is None else []
-    tools = [tool for agent in agents for tool in _tools(agent, spec)]
+    tools = _tools(agents, spec)
     output = _output_schema(agents[0]) if len(agents) == 1 else {}
     return AgentInfo(
         name=spec.name,
@@ -61,8 +62,17 @@ def _output_schema(agent: Any) -> dict[str, Any]:
     return cast("dict[str, Any]", schema) if isinstance(schema, dict) else {}
 
 
-def _tools(agent: Any, spec: AgentSpec) -> list[ToolInfo]:
-    found = {tool.name: tool for tool in _leaves([*agent.tools, *agent._additional_tools])}
+def _tools(agents: list[Any], spec: AgentSpec) -> list[ToolInfo]:
+    """Return the function tools of the agents and of those that they call as tools."""
+    found: dict[str, FunctionTool] = {}
+    reachable = list(agents)
+    for agent in reachable:
+        extra = () if agent.tasks is None else map(FunctionTool.ensure_tool, agent.tasks.extra_tools)
+        for tool in _leaves([*agent.tools, *agent._additional_tools, *extra]):
+            found.setdefault(tool.name, tool)
+            called = tool.agent if isinstance(tool, SubagentTool) else None
+            if called is not None and not any(called is known for known in reachable):
+                reachable.append(called)
     return [_tool(name, tool, spec.tools.get(name, ToolPolicy())) for name, tool in found.items()]
 
 

@@ -5,10 +5,11 @@ task of its own, in the scope of an AG2 stream that only holds them. Nothing of 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from contextvars import Context
 from typing import Any, TypeVar
+from weakref import WeakKeyDictionary
 
 __all__ = ["McpConnections"]
 
@@ -26,6 +27,11 @@ class McpConnections:
 
     def __init__(self) -> None:
         self._kept: dict[str, _Kept] = {}
+        self._first: WeakKeyDictionary[Any, frozenset[str]] = WeakKeyDictionary()
+
+    def first(self, toolkit: Any, names: Iterable[str]) -> frozenset[str]:
+        """Return what the toolkit's server had when it was first asked; `names` is what it has now."""
+        return self._first.setdefault(toolkit, frozenset(names))
 
     async def call(self, config: Any, request: Callable[[Any], Awaitable[T]]) -> T:
         """Send a request over the connection that `config` leads to.

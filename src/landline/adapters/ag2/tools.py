@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -83,6 +84,10 @@ class Tools:
         self._of_calls.update({call.id: turn for call in calls})
         self._journal.moved()
 
+    def knows(self, names: frozenset[str]) -> None:
+        """Say which tools of a server count as the agents' own."""
+        self._line.knows(*names)
+
     def turn_ended(self) -> None:
         """Say that an agent's turn has ended; only that of the agent whom the user asked ends the pulling."""
         if current_call.get() is None:
@@ -158,7 +163,7 @@ class Tools:
             raise _Stopped
 
         # Idempotent, because this run of it does nothing but fail: the log gets its end of the call.
-        call = self._tool_call(key or self._key(event.id), event, idempotent=True)
+        call = replace(self._tool_call(key or self._key(event.id), event, idempotent=True), refused=True)
         with suppress(_Stopped, ToolRaised):
             await self._on_line(call, fail, failure=lambda _: (code, message))
         return ToolResultEvent(parent_id=event.id, name=event.name, result=ToolResult(message))

@@ -8,6 +8,7 @@ import pydantic_core
 from pydantic import PydanticUserError, TypeAdapter
 
 from landline.adapters.langgraph.graphs import Graph, Shape, compiled, shape_of
+from landline.adapters.langgraph.held import held_nodes
 from landline.adapters.langgraph.settings import SETTINGS
 from landline.adapters.langgraph.tools import BROUGHT, takes_tools, tool_nodes
 from landline.model.agents import AgentInfo, Capability, ToolInfo
@@ -88,7 +89,8 @@ def _graphs(graph: Graph) -> Iterator[Graph]:
 
 
 def _tools(spec: AgentSpec, graph: Graph) -> list[ToolInfo]:
-    found = {name: tool for node in tool_nodes(graph) for name, tool in node.tools_by_name.items()}
+    nodes = [*held_nodes(graph), *tool_nodes(graph)]
+    found = {name: tool for node in nodes for name, tool in node.tools_by_name.items()}
     return [
         _tool(name, tool, spec.tools.get(name, ToolPolicy()))
         for name, tool in found.items()

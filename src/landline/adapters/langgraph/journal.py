@@ -28,7 +28,7 @@ from landline.adapters.langgraph.stopping import stopped_for_sure
 from landline.adapters.langgraph.threads import ToolThreads
 from landline.adapters.langgraph.tools import in_threads
 from landline.adapters.langgraph.values import dump_message, load_messages
-from landline.ports.adapter import Ask, OutcomeUnknown, ToolCall, ToolPolicy, ToolRaised, Turn
+from landline.ports.adapter import REFUSALS, Ask, OutcomeUnknown, ToolCall, ToolPolicy, ToolRaised, Turn
 
 __all__ = ["Journal", "Response"]
 
@@ -272,7 +272,13 @@ class Journal:
         run: Callable[[Any, Any, Executor], Awaitable[Any]],
     ) -> Any:
         threads, made = ToolThreads(), list[Any]()
-        tool = ToolCall(call_id=key, name=call["name"], arguments=call["args"], idempotent=policy.idempotent)
+        tool = ToolCall(
+            call_id=key,
+            name=call["name"],
+            arguments=call["args"],
+            idempotent=policy.idempotent,
+            refused=_runs_nothing(node, call["name"]),
+        )
 
         async def once() -> Any:
             try:
@@ -318,7 +324,8 @@ class Journal:
     def _failed_before(self, key: str, call: dict[str, Any], raised: ToolRaised) -> ToolMessage:
         if (record := self._line.recorded(f"tool:{key}")) is not None:
             return load_result(call, None, record)
-        if raised.code != "tool_failed" and not raised.code.startswith(BROUGHT_CODES):
+        told = raised.code == "tool_failed" or raised.code in REFUSALS
+        if not told and not raised.code.startswith(BROUGHT_CODES):
             raise raised
         return refusal(call, raised.message, code=raised.code)
 
@@ -340,10 +347,16 @@ class Journal:
             raise HandledError(refusal(call, text))
 
         # Idempotent, because this run of it does nothing but fail: the log gets its end of the call.
-        tool = ToolCall(call_id=key, name=call["name"], arguments=call["args"], idempotent=True)
+        tool = ToolCall(call_id=key, name=call["name"], arguments=call["args"], idempotent=True, refused=True)
         with suppress(HandledError, ToolRaised):
             await self._line.tool(tool, fail, failure=lambda _: (code, text))
         return refusal(call, text)
+
+
+def _runs_nothing(node: Any, name: str) -> bool:
+    """Tell whether the node has no such tool, and nothing of its owner's that could stand in."""
+    stands_in = node._awrap_tool_call is not None or node._wrap_tool_call is not None
+    return name not in node.tools_by_name and not stands_in
 
 
 def _failure_of(error: Exception) -> tuple[str, str] | None:

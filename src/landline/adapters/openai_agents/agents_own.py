@@ -61,7 +61,10 @@ class OwnAgents:
 
         async def get_mcp_tools(run_context: RunContextWrapper[Any]) -> list[Any]:
             await self._journal.at_line(self._servers.ready(agent.mcp_servers))
-            return self._tools.own(await agent.get_mcp_tools(run_context))
+            found = await agent.get_mcp_tools(run_context)
+            known = [tool.name for tool in found if self._servers.known(tool, agent.mcp_servers)]
+            self._journal.line.knows(*known)
+            return self._tools.own(found)
 
         own.get_mcp_tools = get_mcp_tools
         return own
@@ -87,7 +90,12 @@ class OwnAgents:
         async def on_invoke(ctx: RunContextWrapper[Any], arguments: str) -> Any:
             # A call of this answer that waits ends the segment before the owner's callback has an effect.
             await self._journal.settle()
-            return self.own(await invoke(ctx, arguments))
+            next_ = await invoke(ctx, arguments)
+            if (
+                id(next_) not in self._made
+            ):  # the owner's function made it: nobody could list its tools before
+                self._journal.line.knows(*(tool.name for tool in next_.tools))
+            return self.own(next_)
 
         own.on_invoke_handoff = on_invoke
         return own

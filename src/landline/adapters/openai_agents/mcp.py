@@ -88,6 +88,11 @@ class RunServers:
             self._known[server] = self._by_name[server.name] = kept
             await kept.check()
 
+    def known(self, tool: Any, servers: Sequence[Any]) -> bool:
+        """Tell whether a tool of one of `servers` was there when its server was first asked."""
+        _, name, at = getattr(tool, "_mcp_tool_binding", None) or (None, None, None)
+        return at is not None and name in self._known[servers[at]].first
+
     async def call(self, tool: Any, run: Callable[[], Awaitable[Any]]) -> Any:
         """Call a tool, of whatever kind.
 
@@ -122,6 +127,7 @@ class _Kept:
         self._opened = False
         self._openings = 0
         self._failure: Exception | None = None
+        self._first: frozenset[str] | None = None
 
     @property
     def _connected(self) -> bool:
@@ -135,6 +141,11 @@ class _Kept:
             if not await self.answers(LIST_S):
                 raise _unavailable()
 
+    @property
+    def first(self) -> frozenset[str]:
+        """What the server had when it was first asked: a tool that comes later arrived at run time."""
+        return self._first or frozenset()
+
     async def revive(self) -> None:
         """Open a connection that is known to be gone."""
         if not self._connected:
@@ -146,10 +157,21 @@ class _Kept:
         source = getattr(self._server, "session", None) or self._server
         try:
             async with asyncio.timeout(within_s):
-                await source.list_tools()
+                await self._note(source, await source.list_tools())
         except Exception:  # noqa: BLE001 - whatever it raises, this connection serves nobody
             return False
         return True
+
+    async def _note(self, source: Any, page: Any) -> None:
+        if self._first is not None:
+            return
+        names = [tool.name for tool in getattr(page, "tools", page)]
+        while cursor := getattr(page, "next_cursor" if hasattr(page, "next_cursor") else "nextCursor", None):
+            from mcp.types import PaginatedRequestParams  # loaded already: only a server has pages
+
+            page = await source.list_tools(params=PaginatedRequestParams(cursor=cursor))
+            names += [tool.name for tool in page.tools]
+        self._first = frozenset(names)
 
     async def close(self) -> None:
         """Close the connection, and a server process that was started for it, if it was opened here."""

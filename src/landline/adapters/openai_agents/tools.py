@@ -32,7 +32,7 @@ from landline.adapters.openai_agents.records import (
 )
 from landline.adapters.openai_agents.results import as_json, dump_result, load_result
 from landline.adapters.openai_agents.threads import ToolThreads
-from landline.ports.adapter import OutcomeUnknown, ToolCall, ToolPolicy, ToolRaised
+from landline.ports.adapter import REFUSALS, OutcomeUnknown, ToolCall, ToolPolicy, ToolRaised
 
 __all__ = ["Tools"]
 
@@ -151,6 +151,8 @@ class Tools:
         if isinstance(error, ToolRaised) and error.code == "guard_tripped":
             self._journal.tripped_before()
             raise Halted
+        if isinstance(error, ToolRaised) and error.code in REFUSALS:
+            return error.message
         stored = self._line.recorded(f"told:{key}")
         if stored is None:
             raise error
@@ -161,7 +163,7 @@ class Tools:
             raise refused
 
         # Idempotent, because this run of it does nothing but fail: the log gets its end of the call.
-        call = ToolCall(call_id=key, name=name, arguments=arguments, idempotent=True)
+        call = ToolCall(call_id=key, name=name, arguments=arguments, idempotent=True, refused=True)
         with suppress(Refused, ToolRaised):
             await self._journal.at_line(self._line.tool(call, refuse, failure=failure_of))
         return str(refused)

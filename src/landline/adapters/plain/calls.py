@@ -41,6 +41,7 @@ class Calls:
     ) -> Any:
         """Run a step once; see `PlainRun.step`."""
         self._tape.check()
+        self._tape.line.knows(name)
         # No arguments in the log: they may hold the run's context, which is never written (AGT-6).
         call = ToolCall(call_id=self._call_id("step", name), name=name, arguments={}, idempotent=idempotent)
         again = self._tape.same(f"call:{call.call_id}", {}, "")
@@ -50,6 +51,7 @@ class Calls:
         """Run a tool once under its owner's policy; see `PlainRun.tool`."""
         tape = self._tape
         tape.check()
+        tape.line.knows(name)  # the function itself calls it: a model or a server brings none
         policy = tape.turn.spec.tools.get(name, ToolPolicy())
         call_id = self._call_id("tool", name)
         plain: Any = jsonable(dict(arguments), f"the arguments of {name}")

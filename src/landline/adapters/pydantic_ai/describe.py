@@ -6,9 +6,9 @@ import pydantic_core
 from pydantic import PydanticUserError
 from pydantic_ai.exceptions import UserError
 from pydantic_ai.models import Model
-from pydantic_ai.tools import Tool
-from pydantic_ai.toolsets import AbstractToolset
+from pydantic_ai.tools import ToolDefinition
 
+from landline.adapters.pydantic_ai.named import by_name, definitions
 from landline.adapters.pydantic_ai.turn import SETTINGS
 from landline.adapters.pydantic_ai.wanted import takes_schema
 from landline.model.agents import AgentInfo, ToolInfo
@@ -55,18 +55,13 @@ def _output_schema(agent: Any) -> dict[str, Any]:
 
 
 def _tools(spec: AgentSpec) -> list[ToolInfo]:
-    found: dict[str, Tool[Any]] = {}
-
-    def visit(toolset: AbstractToolset[Any]) -> None:
-        found.update(cast("dict[str, Tool[Any]]", getattr(toolset, "tools", {})))
-
-    for toolset in spec.agent.toolsets:
-        toolset.apply(visit)
+    found = {
+        name: tool for toolset in spec.agent.toolsets for name, tool in by_name(toolset, definitions).items()
+    }
     return [_tool(name, tool, spec.tools.get(name, ToolPolicy())) for name, tool in found.items()]
 
 
-def _tool(name: str, tool: Tool[Any], policy: ToolPolicy) -> ToolInfo:
-    definition = tool.tool_def
+def _tool(name: str, definition: ToolDefinition, policy: ToolPolicy) -> ToolInfo:
     return ToolInfo(
         name=name,
         description=definition.description,

@@ -35,7 +35,7 @@ from pydantic_ai.models import ModelRequestContext
 from pydantic_ai.tools import RunContext, ToolDefinition
 
 from landline.adapters.pydantic_ai.failures import check_whole
-from landline.adapters.pydantic_ai.mcp import RunServers
+from landline.adapters.pydantic_ai.mcp import RunServers, names_of_run
 from landline.adapters.pydantic_ai.records import (
     SETTLED,
     as_it_was,
@@ -57,6 +57,9 @@ from landline.ports.adapter import Ask, OutcomeUnknown, ToolCall, ToolPolicy, To
 __all__ = ["Journal"]
 
 _NOBODY_KNOWS = "Whether this call ran is not known, and it was decided not to run it again."
+
+_FRAMEWORKS_OWN = ("tool-search", "capability-load")
+"""Kinds of tools that the framework brings by itself, for what is in the agent already."""
 
 
 class Journal(AbstractCapability[Any]):
@@ -97,6 +100,8 @@ class Journal(AbstractCapability[Any]):
         key = f"model:{self._requests}"
         ordinal, self._requests = self._requests, self._requests + 1
         self.output_mode = _output_mode(request_context)
+        if ordinal == 0 and self._servers.of_run and ctx.tool_manager is not None:
+            self._line.knows(*await names_of_run(ctx.tool_manager.toolset))
         stored = self._line.recorded(key)
         self.replayed = stored is not None
         if stored is not None:
@@ -170,7 +175,7 @@ class Journal(AbstractCapability[Any]):
         handler: Callable[[dict[str, Any]], Awaitable[Any]],
     ) -> Any:
         """Run a tool through the line, once over all crashes."""
-        policy = self._policies.get(call.tool_name, ToolPolicy())
+        policy = self._policy(tool_def)
         if policy.approval and not ctx.tool_call_approved:
             raise ApprovalRequired
         key = self._key(call.tool_call_id, again=ctx.tool_call_approved)
@@ -211,6 +216,11 @@ class Journal(AbstractCapability[Any]):
                 threads.late = self._line.finishing(key)
             raise
         return load_result(shown, self._line.recorded(f"tool:{key}"))
+
+    def _policy(self, tool: ToolDefinition) -> ToolPolicy:
+        if tool.tool_kind in _FRAMEWORKS_OWN:
+            self._line.knows(tool.name)
+        return self._policies.get(tool.name, ToolPolicy())
 
     def _threads(self, threads: ToolThreads) -> AbstractContextManager[None]:
         return Agent.using_thread_executor(threads) if self._own_threads else nullcontext()

@@ -9,10 +9,11 @@ import asyncio
 import sys
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 from landline.adapters.pydantic_ai.mcp_failures import broken_by, unavailable
+from landline.adapters.pydantic_ai.named import by_name
 from landline.adapters.pydantic_ai.own_context import in_own_context
 from landline.ports.adapter import Turn
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from pydantic_ai.mcp import MCPToolset
     from pydantic_ai.toolsets import AbstractToolset
 
-__all__ = ["McpServers", "RunServers"]
+__all__ = ["McpServers", "RunServers", "names_of_run"]
 
 LIST_S = 15.0
 """How long a server may take to list its tools before its connection counts as broken."""
@@ -43,7 +44,10 @@ class McpServers:
         servers = {toolset: self._keep(toolset) for toolset in found}
         for server in servers.values():
             await server.check()
-        return RunServers(servers)
+        if servers:
+            turn.line.knows(*_names(turn.agent, servers))
+        of_run = len(servers) < len(_toolsets(turn.agent)) or any(one.per_run for one in servers.values())
+        return RunServers(servers, of_run=of_run)
 
     async def close(self) -> None:
         """Close what this event loop opened; a later run opens it again."""
@@ -68,8 +72,12 @@ class McpServers:
 class RunServers:
     """What one run needs of its servers."""
 
-    def __init__(self, servers: "dict[MCPToolset[Any], _Kept] | None" = None) -> None:
+    def __init__(
+        self, servers: "dict[MCPToolset[Any], _Kept] | None" = None, *, of_run: bool = False
+    ) -> None:
         self._servers = servers or {}
+        self.of_run = of_run
+        """Whether some are connected for this run only."""
 
     async def call(self, handler: Callable[[dict[str, Any]], Awaitable[Any]], args: dict[str, Any]) -> Any:
         """Call a tool, of whatever kind.
@@ -105,13 +113,15 @@ class _Kept:
     def __init__(self, toolset: "MCPToolset[Any]") -> None:
         self.loop = asyncio.get_running_loop()
         self._toolset, self._opening = toolset, asyncio.Lock()
-        self._entered = self._usable = self._per_run = False
+        self._entered = self._usable = self.per_run = False
         self._openings = 0
         self._failure: Exception | None = None
+        self.first: frozenset[str] | None = None
+        """What the server had when it was first asked: a tool that comes later arrived at run time."""
 
     @property
     def _connected(self) -> bool:
-        return self._per_run or (self._usable and self._toolset.client.is_connected())
+        return self.per_run or (self._usable and self._toolset.client.is_connected())
 
     async def check(self) -> None:
         """Ask the server for its tools, over a new connection if the old one is broken."""
@@ -137,18 +147,20 @@ class _Kept:
     async def close(self) -> None:
         """Close the connection, and a server process that was started for it."""
         with suppress(Exception):  # it is on its way out: how it breaks on the way concerns nobody
-            if self._entered and not self._per_run:
+            if self._entered and not self.per_run:
                 await self._toolset.__aexit__(None, None, None)
         with suppress(Exception):  # as above
             await self._toolset.client.close()
 
     async def _list(self) -> None:
-        if self._per_run:
+        if self.per_run:
             return
         # While the toolset stays entered it would keep its first list for good: there is no public way to drop it.
         self._toolset._cached_tools = None  # pyright: ignore[reportPrivateUsage] - no public way to drop it
         async with asyncio.timeout(LIST_S):
-            await self._toolset.list_tools()
+            listed = await self._toolset.list_tools()
+        if self.first is None:
+            self.first = frozenset(tool.name for tool in listed)
 
     async def _open_once(self, openings: int) -> None:
         """Open, unless somebody did since `openings` was read; then what came of that holds for this run too."""
@@ -170,12 +182,43 @@ class _Kept:
             await toolset.__aenter__()
             self._entered = True
             # One that takes headers or credentials from the run's context is copied and connected by each run.
-            self._per_run = not toolset.is_running
-            if self._per_run or client.is_connected():
+            self.per_run = not toolset.is_running
+            if self.per_run or client.is_connected():
                 return
         with suppress(Exception):  # closing a broken connection raises what broke it
             await client.close()
         await client.__aenter__()
+
+
+def _names(agent: Any, servers: "dict[MCPToolset[Any], _Kept]") -> list[str]:
+    """Return the names that the model sees of what the servers had when they were first asked."""
+
+    def first(toolset: Any) -> dict[str, None]:
+        server = cast("MCPToolset[Any]", toolset)
+        kept = servers.get(server) if isinstance(toolset, MCPToolset) else None
+        return {} if kept is None else dict.fromkeys(kept.first or ())
+
+    from pydantic_ai.mcp import MCPToolset
+
+    return [name for toolset in agent.toolsets for name in by_name(toolset, first)]
+
+
+async def names_of_run(toolset: "AbstractToolset[Any]") -> list[str]:
+    """Return the names of what the servers have now that are connected for one run, from the run's own toolset."""
+    if "pydantic_ai.mcp" not in sys.modules:
+        return []
+    from pydantic_ai.mcp import MCPToolset
+
+    found: list[MCPToolset[Any]] = []
+
+    def note(leaf: Any) -> dict[str, None]:
+        if isinstance(leaf, MCPToolset):
+            found.append(cast("MCPToolset[Any]", leaf))
+        return {}
+
+    by_name(toolset, note)
+    listed = {id(server): dict.fromkeys(tool.name for tool in await server.list_tools()) for server in found}
+    return list(by_name(toolset, lambda leaf: listed.get(id(leaf), {})))
 
 
 def _toolsets(agent: Any) -> "Sequence[MCPToolset[Any]]":

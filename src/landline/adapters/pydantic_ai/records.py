@@ -26,7 +26,7 @@ from landline.adapters.pydantic_ai.brought import BroughtFailed
 from landline.adapters.pydantic_ai.results import dump_result
 from landline.model.errors import AgentFailed
 from landline.model.events import Event, ToolCalled, ToolCompleted, UsageReported
-from landline.ports.adapter import Ask, ToolCall, ToolRaised
+from landline.ports.adapter import REFUSALS, Ask, ToolCall, ToolRaised
 
 __all__ = [
     "SETTLED",
@@ -49,7 +49,9 @@ SETTLED = {"denied": "denied", "retried": "model_retry", "failed": "tool_failed"
 
 def refused(key: str, call: ToolCallPart, *, idempotent: bool) -> ToolCall:
     """Return a call as the line takes it, for a tool that is not run."""
-    return ToolCall(call_id=key, name=call.tool_name, arguments=call.args_as_dict(), idempotent=idempotent)
+    return ToolCall(
+        call_id=key, name=call.tool_name, arguments=call.args_as_dict(), idempotent=idempotent, refused=True
+    )
 
 
 def text_of_return(part: ToolReturnPart) -> str:
@@ -133,7 +135,7 @@ def as_it_was(raised: ToolRaised) -> Exception:
             return ToolFailed(raised.message)
         case "mcp_unavailable":
             return AgentFailed(raised.message, code=raised.code)
-        case code if code.startswith("mcp_"):
+        case code if code.startswith("mcp_") or code in REFUSALS:
             return ToolFailed(raised.message)
         case _:
             return raised

@@ -19,6 +19,7 @@ COMMANDS = {
     "runs": "List, show, follow and cancel runs on a running server.",
     "keys": "Create, rotate, list and revoke API keys.",
     "users": "Add, list and change users.",
+    "usage": "Sum up what runs used: tokens, money, calls, seconds.",
     "audit": "List, export and prune the audit log.",
     "mcp": "List the tools of MCP servers and approve changed ones.",
     "config": "Show the settings with their sources, or their schema.",

@@ -100,8 +100,8 @@ async def test_arguments_that_are_no_object_are_told_to_the_model_and_not_sent(a
     greets = Greets()
     line, finished = await go(agent_of(once("greet", arguments)), greets.tool)
     assert greets.calls == []
-    assert finished.output == "I was told: The arguments of this tool are a JSON object."
-    assert [end.error.code for end in line.of(log.ToolFailed)] == ["model_retry"]
+    assert str(finished.output).startswith("I was told: greet was not called: the arguments")
+    assert [end.error.code for end in line.of(log.ToolFailed)] == ["invalid_arguments"]
 
 
 @pytest.mark.contract("ADP-6")

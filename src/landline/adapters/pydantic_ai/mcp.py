@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 from landline.adapters.pydantic_ai.mcp_failures import broken_by, unavailable
-from landline.adapters.pydantic_ai.named import by_name
 from landline.adapters.pydantic_ai.own_context import in_own_context
 from landline.ports.adapter import Turn
 
@@ -200,6 +199,8 @@ def _names(agent: Any, servers: "dict[MCPToolset[Any], _Kept]") -> list[str]:
 
     from pydantic_ai.mcp import MCPToolset
 
+    from landline.adapters.pydantic_ai.named import by_name
+
     return [name for toolset in agent.toolsets for name in by_name(toolset, first)]
 
 
@@ -208,6 +209,8 @@ async def names_of_run(toolset: "AbstractToolset[Any]") -> list[str]:
     if "pydantic_ai.mcp" not in sys.modules:
         return []
     from pydantic_ai.mcp import MCPToolset
+
+    from landline.adapters.pydantic_ai.named import by_name
 
     found: list[MCPToolset[Any]] = []
 

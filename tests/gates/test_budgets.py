@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+import landline
 from landline.gates.budgets import Budgets, Prices, Rule
 from landline.model.callers import LOCAL, SYSTEM
 from landline.model.errors import BudgetExceeded
@@ -327,3 +328,35 @@ async def test_usage_is_what_the_log_says(boot: Boot) -> None:
     assert (row.runs, row.model_calls, row.tool_calls, row.unpriced_calls) == (1, 5, 4, 0)
     assert (row.total_tokens, row.cost_usd) == (run.usage.total_tokens, run.usage.cost_usd) == (250, 5)
     assert row.seconds > 0
+
+
+@pytest.mark.contract("TRU-9")
+async def test_an_agents_own_budget_counts_and_stops_its_own_runs_alone(boot: Boot) -> None:
+    costly = list[str]()
+    server = await boot(costly=looping(costly), cheap=once(tokens=90))
+
+    def gated() -> None:
+        rules = [Rule.of("run: 3 tool calls", agent="costly"), Rule.of("user: 100 tokens/day", agent="cheap")]
+        gate = Budgets(rules, server.store, server.clock)
+        server.core.admission.gates = server.core.driver.gates = (gate,)
+
+    gated()
+    ended = await end_of(server, await server.start(agent="costly"))
+    assert ended.error is not None
+    assert (ended.error.code, costly.count("tool")) == ("budget_run_tool_calls", 3)
+    # What the other agent used, 400 tokens and more, is none of this one's.
+    assert (await end_of(server, await server.start(agent="cheap"))).status == "completed"
+    gated()  # counted anew, from the store
+    assert (await end_of(server, await server.start(agent="cheap"))).status == "completed"
+    with pytest.raises(BudgetExceeded) as refused:
+        await server.start(agent="cheap")
+    assert refused.value.code == "budget_user_tokens_day"
+
+
+@pytest.mark.contract("TRU-9")
+def test_a_budget_in_an_agents_description_is_read_at_once() -> None:
+    spec = landline.agent(once(), name="a", budgets=["run: 3 tool calls"])
+    assert spec.budgets == ("run: 3 tool calls",)
+    for wrong in ("run: lots", "agent:other: 1 usd"):
+        with pytest.raises(ValueError, match="budget"):
+            landline.agent(once(), name="a", budgets=[wrong])

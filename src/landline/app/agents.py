@@ -103,6 +103,7 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
     labels: Mapping[str, str] | None = None,
     mcp: Sequence[McpServer] = (),
     guards: Sequence[str | Guard] = (),
+    budgets: Sequence[str] = (),
     unknown_tools: Literal["allow", "deny"] = "deny",
     upstream: str | None = None,
 ) -> AgentSpec:
@@ -131,6 +132,8 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
             one of them by the name the model sees.
         guards: Guards of this agent beside those of all agents (the setting `guards`): rules such as `"pii:redact"`, or
             guards of your own (`landline.ports.guards.Guard`).
+        budgets: Budgets of this agent beside those of all (the setting `budgets`), in the same words, such as
+            `"run: 50 tool calls"` or `"user: 1 usd/day"`: only what runs of this agent use counts.
         unknown_tools: Whether a tool may be called that arrived at run time: one that is neither in `tools`, nor of the
             agent when it was described (of a factory's agent: when the run began), nor brought by `mcp` or the client, nor
             of a tool server of the agent's own that had it when it was first asked. docs/guards.md says what that means
@@ -140,7 +143,7 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
 
     Raises:
         ValueError: The name is not url-safe or is `auto`, the upstream is no name, neither an agent nor a factory was
-            given, or a size of the history is below 0.
+            given, a size of the history is below 0, or a budget is none.
     """
     if not name or not all(c.isascii() and (c.isalnum() or c in "_-") for c in name) or len(name) > 64:
         raise ValueError(f"agent name {name!r}: use 1 to 64 letters, digits, '_' or '-'")
@@ -156,6 +159,11 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
         raise ValueError(f"agent {name!r}: the factory must be callable")
     if min(history_messages or 0, history_tokens or 0) < 0:
         raise ValueError(f"agent {name!r}: history_messages and history_tokens are 0 or more")
+    if budgets:
+        from landline.gates.budgets.rules import Rule
+
+        for text in budgets:
+            Rule.of(text, agent=name)
     return AgentSpec(
         agent=obj,
         name=name,
@@ -175,6 +183,7 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
         labels=dict(labels or {}),
         mcp=tuple(mcp),
         guards=tuple(guards),
+        budgets=tuple(budgets),
         unknown_tools=unknown_tools,
         upstream=upstream,
     )

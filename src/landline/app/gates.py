@@ -36,7 +36,7 @@ def gates_of(  # noqa: PLR0913 - the composition root hands over the parts of al
     if limiter is not None:
         gates.append(RunLimits(limiter, store, clock))
     gates.extend(bulkheads_of(settings, specs, clock))
-    gates.extend(budgets_of(settings, store, clock))
+    gates.extend(budgets_of(settings, store, clock, specs))
     if settings.guards or any(spec.guards for spec in specs):
         gates.append(_guards(settings, specs, egress, files))
     return gates
@@ -102,13 +102,17 @@ def bulkheads_of(settings: Settings, specs: Sequence[AgentSpec], clock: Clock) -
     return (Bulkheads(rules, upstreams, clock, queue=queue, wait_s=wait_s),)
 
 
-def budgets_of(settings: Settings, store: Store, clock: Clock) -> Sequence[Gate]:
-    """Return the gate of budgets, when there are any."""
-    if not settings.budgets:
+def budgets_of(
+    settings: Settings, store: Store, clock: Clock, specs: Sequence[AgentSpec] = ()
+) -> Sequence[Gate]:
+    """Return the gate of budgets, of all agents and of single ones, when there are any."""
+    if not settings.budgets and not any(spec.budgets for spec in specs):
         return ()
     from landline.gates.budgets import Budgets, Rule
 
-    return (Budgets([Rule.of(text) for text in settings.budgets], store, clock),)
+    rules = [Rule.of(text) for text in settings.budgets]
+    rules += [Rule.of(text, agent=spec.name) for spec in specs for text in spec.budgets]
+    return (Budgets(rules, store, clock),)
 
 
 def price_of(settings: Settings) -> Price:

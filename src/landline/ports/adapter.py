@@ -119,6 +119,7 @@ class AgentSpec:
     labels: Mapping[str, str] = field(default_factory=dict[str, str])
     mcp: Sequence[McpServer] = ()
     guards: Sequence[Any] = ()
+    budgets: Sequence[str] = ()
     unknown_tools: Literal["allow", "deny"] = "deny"
     upstream: str | None = None
 

@@ -63,7 +63,8 @@ class Budgets:
     def on_line(self, gated: GatedRun) -> "RunBudget":
         """Return the gate of a segment."""
         today = self._ledger.today
-        own = [Counter(rule=rule, day=today, loaded=True, used=rule.used(gated.spent)) for rule in self._runs]
+        rules = [rule for rule in self._runs if rule.holds_for(gated.run.agent)]
+        own = [Counter(rule=rule, day=today, loaded=True, used=rule.used(gated.spent)) for rule in rules]
         shared = self._ledger.counters(gated.caller, gated.run.agent, gated.run.thread_id)
         return RunBudget(gated, self._ledger, self._clock, own, shared)
 

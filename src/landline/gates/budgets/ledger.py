@@ -70,7 +70,7 @@ class Ledger:
         found: list[Counter] = []
         for rule in self._rules:
             name = names[rule.scope]
-            if name is not None and rule.name in (None, name):
+            if name is not None and rule.name in (None, name) and rule.holds_for(agent):
                 # A user's name says nothing without its tenant; keys and threads have ids, an agent is the server's.
                 place = (caller.tenant, name) if rule.scope == "user" else (name,)
                 found.append(self._counter(rule, place))
@@ -106,6 +106,8 @@ class Ledger:
             if rule.scope == "user"
             else {"thread_id" if rule.scope == "thread" else rule.scope: place[0]}
         )
+        if rule.agent is not None:
+            where["agent"] = rule.agent
         page = await self._store.usage(SYSTEM, UsageQuery(group_by=(), first=day, last=day, **where))
         for row in page.items:
             spent = Spent(

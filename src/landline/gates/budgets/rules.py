@@ -30,6 +30,8 @@ _WORDS: Final = "; units are tokens, usd, tool calls, model calls and seconds"
 class Rule:
     """One budget. `name` holds it for one user, key, agent or tenant; without it each has its own.
 
+    `agent`: only what runs of this agent use counts, and only they are stopped: a rule of the agent's own.
+
     `daily` budgets are new at midnight UTC; the others hold for as long as there is a run, thread, user and so on.
     """
 
@@ -39,9 +41,10 @@ class Rule:
     amount: float
     unit: Unit
     daily: bool
+    agent: str | None = None
 
     @classmethod
-    def of(cls, text: str) -> "Rule":
+    def of(cls, text: str, *, agent: str | None = None) -> "Rule":
         """Read a rule. Raises ValueError with a sentence that says what is wrong."""
         said = " ".join(text.split())
         found = _RULE.fullmatch(said)
@@ -59,7 +62,13 @@ class Rule:
             raise ValueError(f"{said!r}: a run has one budget, not one for each day")
         if scope in ("run", "thread") and name is not None:
             raise ValueError(f"{said!r}: a {scope} cannot be named, its id is made by the server")
-        return cls(text=said, scope=scope, name=name, amount=amount, unit=unit, daily=daily)
+        if scope == "agent" and agent is not None and name not in (None, agent):
+            raise ValueError(f"{said!r}: a budget of {agent!r} cannot be for another agent")
+        return cls(text=said, scope=scope, name=name, amount=amount, unit=unit, daily=daily, agent=agent)
+
+    def holds_for(self, agent: str) -> bool:
+        """Tell whether runs of `agent` count."""
+        return self.agent in (None, agent)
 
     @property
     def code(self) -> str:

@@ -39,11 +39,12 @@ def usage(  # noqa: PLR0913 - one argument is one option
 ) -> None:
     """Sum up what runs used: tokens, money, calls, seconds."""
     from landline.app.usage_sums import summed
-    from landline.ports.usage import UsageQuery
 
     groups = _groups(by)
-    query = UsageQuery(
-        group_by=cast("Any", groups),
+    work = summed(
+        settings_of({"data": data}),
+        cast("Any", groups),
+        limit,
         first=_day(since, "--from"),
         last=_day(until, "--to"),
         tenant=tenant,
@@ -51,9 +52,8 @@ def usage(  # noqa: PLR0913 - one argument is one option
         key=key,
         agent=agent,
         model=model,
-        limit=limit,
     )
-    found, more = asyncio.run(summed(settings_of({"data": data}), query))
+    found, more = asyncio.run(work)
     rows = [_told(row, groups) for row in found]
     shown = (*groups, *SUMS)
 

@@ -6,6 +6,7 @@ closed with a retry hint, what still runs is left for the next start, and the pr
 
 import asyncio
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -52,6 +53,12 @@ class LandlineServer(uvicorn.Server):
             self._instance.core.drain()
             logger.info("stopping on %s", signal.Signals(sig).name)
         self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start, and have the garbage collector leave alone what is there for good: a tenth of a plain turn went into it."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     async def main_loop(self) -> None:
         """Serve until a signal, then give running runs their grace time while reads go on."""

@@ -360,8 +360,10 @@ class Driver:
         tools += tools_of(claim.carried, tools) if claim.carried else []
         tools = [tool for tool in tools if not tool.policy.deny]
         spec = spec.with_policies(tools) if tools else spec
-        listed = info if spec.make is None else adapter.describe(made_by(spec, agent))
-        segment.line.rules = ToolRules(spec, tools, [tool.name for tool in listed.tools])
+        made_for_it = spec.make is not None
+        segment.line.rules = ToolRules(
+            spec, tools, info, late=partial(adapter.describe, made_by(spec, agent)) if made_for_it else None
+        )
         return Turn(
             run_id=claim.run.id,
             thread_id=claim.run.thread_id,

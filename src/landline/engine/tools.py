@@ -1,12 +1,13 @@
 """What of an agent's tools may be called, and with which arguments (TRU-20): asked before a call's intent is written."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import msgspec
 
+from landline.model.agents import AgentInfo
 from landline.model.json_schema import misfit
 from landline.ports.adapter import AgentSpec, BroughtTool, ToolCall, ToolRaised
 from landline.ports.store import Settled
@@ -25,19 +26,30 @@ def made_by(spec: AgentSpec, agent: Any) -> AgentSpec:
 
 
 class ToolRules:
-    """The rules of one segment: the owner's policies, the schemas of brought tools, and the names known at its start."""
+    """The rules of one segment: the owner's policies, the schemas of brought tools, and the names known at its start.
 
-    def __init__(self, spec: AgentSpec, brought: Sequence[BroughtTool], listed: Sequence[str]) -> None:
-        self._spec = spec
+    `late` describes an agent that was made for this run, which is done only when it calls a tool that nobody knows else: a
+    description can take longer than the turn.
+    """
+
+    def __init__(
+        self,
+        spec: AgentSpec,
+        brought: Sequence[BroughtTool],
+        listed: AgentInfo | None,
+        *,
+        late: Callable[[], AgentInfo] | None = None,
+    ) -> None:
+        self._spec, self._late = spec, late
         self._schemas = {tool.name: tool.parameters for tool in brought}
-        self.known = {*listed, *spec.tools, *self._schemas}
+        self.known = {*_names(listed), *spec.tools, *self._schemas}
 
     def refusal(self, name: str, arguments: Any) -> ToolRaised | None:
         """Return why a call may not be made, None when it may."""
         policy = self._spec.tools.get(name)
         if policy is not None and policy.deny:
             return ToolRaised("tool_denied", f"This agent may not use {name}.")
-        if name not in self.known and self._spec.unknown_tools == "deny":
+        if self._spec.unknown_tools == "deny" and not self._knows(name):
             logger.warning(
                 "agent %s called %r, a tool that arrived at run time: denied", self._spec.name, name
             )
@@ -47,6 +59,16 @@ class ToolRules:
         if fault is not None:
             return ToolRaised("invalid_arguments", f"{name} was not called: {fault}.")
         return None
+
+    def _knows(self, name: str) -> bool:
+        if name not in self.known and self._late is not None:
+            late, self._late = self._late, None
+            self.known.update(_names(late()))
+        return name in self.known
+
+
+def _names(described: AgentInfo | None) -> list[str]:
+    return [tool.name for tool in described.tools] if described is not None else []
 
 
 def _arrived(name: str) -> str:

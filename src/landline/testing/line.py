@@ -363,7 +363,7 @@ async def drive(adapter: Adapter, line: MemoryLine, turn: Turn) -> Finished:
         AgentFailed: The agent failed.
     """
     spec = turn.spec if turn.spec.make is None else made_by(turn.spec, turn.agent)
-    line.rules = ToolRules(turn.spec, turn.tools, [tool.name for tool in adapter.describe(spec).tools])
+    line.rules = ToolRules(turn.spec, turn.tools, None, late=partial(adapter.describe, spec))
     finished: Finished | None = None
     async with aclosing(cast("Any", adapter.run(turn))) as items:
         async for item in items:

@@ -188,6 +188,8 @@ class PlainRun(RunFacts):
         key = tape.key("ask")
         question = {"kind": kind, "prompt": prompt, "choices": choices, "tool": tool, "arguments": arguments}
         tape.same(f"question:{key}", question, "it asks another question")
+        if tool is not None:
+            tape.line.knows(tool)
         answer = await tape.ask(
             Ask(
                 key=key,

@@ -176,6 +176,8 @@ class _RemoteRun:
             Suspended: Not all are given.
         """
         waiting = self._cursor.waiting or []
+        # They are tools of the agent over there, under the rules of the server over there.
+        self._turn.line.knows(*(asked.tool for asked in waiting if asked.tool is not None))
         given = answers_of(waiting, await self._turn.line.ask(*(asked.ask() for asked in waiting)))
         run = f"{API}/runs/{quote(self._cursor.run, safe='')}"
         if not given:

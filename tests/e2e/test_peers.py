@@ -171,7 +171,9 @@ async def test_a_handshake_is_answered_however_it_looks(serve: Serve, lines: lis
 
 
 @pytest.mark.contract("REL-10")
-@pytest.mark.parametrize("count", [40, pytest.param(125, marks=[pytest.mark.slow, pytest.mark.timeout(120)])])
+@pytest.mark.slow
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("count", [40, 125])
 async def test_stalled_readers_of_a_large_answer_cost_little_and_get_it_all_the_same(
     serve: Serve, count: int
 ) -> None:

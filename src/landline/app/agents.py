@@ -106,6 +106,7 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
     budgets: Sequence[str] = (),
     unknown_tools: Literal["allow", "deny"] = "deny",
     upstream: str | None = None,
+    merge_deltas: bool = True,
 ) -> AgentSpec:
     """Describe an agent for Landline: any framework's object or a plain function.
 
@@ -140,6 +141,9 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
             for each framework.
         upstream: What its models run on, such as `openai`: agents that share one share its bulkhead (docs/limits.md).
             Letters, digits, `.`, `_` and `-`; the agent's own name without it.
+        merge_deltas: Whether what a model streams may reach the framework in fewer pieces when the machine is busy: those
+            that have arrived together become one (docs/streams.md). HTTP clients that it shares with an agent that does
+            not want this are left as they are.
 
     Raises:
         ValueError: The name is not url-safe or is `auto`, the upstream is no name, neither an agent nor a factory was
@@ -186,4 +190,5 @@ def agent(  # noqa: PLR0913 - the one describing call of the public surface; eve
         budgets=tuple(budgets),
         unknown_tools=unknown_tools,
         upstream=upstream,
+        merge_deltas=merge_deltas,
     )

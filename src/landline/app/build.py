@@ -27,6 +27,7 @@ from landline.app.mcp import bringing, unusable
 from landline.app.routing import routing
 from landline.app.settings import Settings, load_settings
 from landline.app.sniff import sniff
+from landline.app.streams import fit_agents
 from landline.backends.local import LocalVault
 from landline.engine.core import Core
 from landline.engine.loop import SystemClock
@@ -296,6 +297,7 @@ class Landline:
             after.push_async_callback(self._close_adapters)
             after.push_async_callback(self._close_brought)
             core = self.core
+            after.callback(fit_agents(self._loaded or ()))
             after.push_async_callback(core.stop)
             after.callback(self.drain.start)
             await core.start()

@@ -122,6 +122,7 @@ class AgentSpec:
     budgets: Sequence[str] = ()
     unknown_tools: Literal["allow", "deny"] = "deny"
     upstream: str | None = None
+    merge_deltas: bool = True
 
     def with_policies(self, tools: "Sequence[BroughtTool]") -> "AgentSpec":
         """Return the spec with the policies of brought tools among its own."""

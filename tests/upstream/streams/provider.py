@@ -64,9 +64,11 @@ class Provider:
         self.url = ""
         self.connections = 0
         self.requests = 0
+        self.open: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
+        self.open[asyncio.current_task()] = writer
         try:
             while head := await reader.readuntil(b"\r\n\r\n"):
                 lines = head.lower().split(b"\r\n")
@@ -80,6 +82,7 @@ class Provider:
             pass
         finally:
             writer.close()
+            del self.open[asyncio.current_task()]
 
 
 @asynccontextmanager
@@ -99,6 +102,10 @@ async def provider(script: Script, *, tls: bool = False) -> AsyncGenerator[Provi
         yield made
     finally:
         server.close()
+        for writer in made.open.values():
+            writer.close()
+        if left := [task for task in made.open if task is not None]:
+            await asyncio.wait(left, timeout=5)
 
 
 def say_all(events: Sequence[bytes], *, together: bool = True) -> Script:

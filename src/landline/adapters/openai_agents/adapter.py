@@ -8,7 +8,7 @@ one call: its own tools are not journalled one by one and its tokens are not rep
 Landline brings (`mcp`) are the registered agent's, not those of the agents it hands off to.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Literal
 
 from landline.adapters.openai_agents.own import OpenAIAgent
@@ -95,6 +95,10 @@ class OpenAIAgentsAdapter:
         from landline.adapters.openai_agents.turn import run_turn
 
         return run_turn(turn, self._shared)
+
+    def on_client(self, fit: Callable[[Any], Any] | None) -> None:
+        """Have `fit` told of the client that models named by a word only will use, when it is made."""
+        self._shared.fit = fit
 
     async def close(self) -> None:
         """Close the connections to models and to the agents' MCP servers; call it when the engine has let go of its runs."""

@@ -1,5 +1,8 @@
 """Models by name, over one client that all runs of an event loop share and that can be closed."""
 
+from collections.abc import Callable
+from typing import Any
+
 from agents import Model, ModelProvider, MultiProvider
 from agents.models import _openai_shared as chosen
 from openai import AsyncOpenAI
@@ -13,7 +16,8 @@ class SharedProvider(ModelProvider):
     The SDK's own client is one for the whole process, is never closed and cannot move to another event loop.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, fit: Callable[[Any], Any] | None = None) -> None:
+        self._fit = fit
         self._models: MultiProvider | None = None
         self._client: AsyncOpenAI | None = None
 
@@ -27,6 +31,8 @@ class SharedProvider(ModelProvider):
             client = chosen.get_default_openai_client()
             if client is None:
                 client = self._client = AsyncOpenAI(api_key=chosen.get_default_openai_key())
+            if self._fit is not None:
+                self._fit(client)
             self._models = MultiProvider(openai_client=client)
         return self._models.get_model(model_name)
 

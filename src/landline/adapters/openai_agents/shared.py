@@ -1,6 +1,7 @@
 """What all runs of this process share: connections to MCP servers, and the model client of agents that bring none."""
 
 import asyncio
+from collections.abc import Callable
 from typing import Any
 
 from landline.adapters.openai_agents.mcp import McpServers
@@ -13,6 +14,8 @@ class Shared:
 
     def __init__(self) -> None:
         self.mcp = McpServers()
+        self.fit: Callable[[Any], Any] | None = None
+        """What is told of the client that is made for models by name."""
         self._providers: dict[asyncio.AbstractEventLoop, Any] = {}
 
     def provider(self) -> Any:
@@ -23,7 +26,7 @@ class Shared:
         for other in [other for other in self._providers if other.is_closed()]:
             del self._providers[other]
         if loop not in self._providers:
-            self._providers[loop] = SharedProvider()
+            self._providers[loop] = SharedProvider(self.fit)
         return self._providers[loop]
 
     async def close(self) -> None:

@@ -6,7 +6,7 @@ plain containers and the functions among them are looked through; others are not
 
 import functools
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from types import FunctionType, MethodType
 from typing import Any, cast
 
@@ -39,13 +39,13 @@ def clients_of(*roots: Any) -> list[Any]:
     A model that is named by a word only, and made when a run begins, has none yet.
     """
     found: list[Any] = []
-    seen: set[int] = set()
+    seen: dict[int, Any] = {}
     left = deque[Any](roots)
     while left and len(seen) < _MOST_OBJECTS:
         obj = left.popleft()
         if id(obj) in seen or isinstance(obj, str | bytes | int | float | type | None):
             continue
-        seen.add(id(obj))
+        seen[id(obj)] = obj
         if _is_client(obj):
             found.append(obj)
         else:
@@ -61,8 +61,8 @@ def _is_client(obj: Any) -> bool:
 
 
 def _inside(obj: Any) -> Iterator[Any]:
-    if isinstance(obj, Mapping):
-        yield from tuple(cast("Mapping[Any, Any]", obj).values())
+    if isinstance(obj, dict):
+        yield from tuple(cast("dict[Any, Any]", obj).values())
     elif isinstance(obj, list | tuple | set | frozenset):
         yield from tuple(cast("tuple[Any, ...]", obj))
     elif isinstance(obj, MethodType):
@@ -89,6 +89,6 @@ def _named(function: FunctionType) -> Iterator[Any]:
             yield cell.cell_contents
         except ValueError:
             continue
-    if function.__module__.split(".")[0] not in _OF_FRAMEWORKS:
+    if (function.__module__ or "").split(".")[0] not in _OF_FRAMEWORKS:
         names = function.__globals__
         yield from (names[name] for name in function.__code__.co_names if name in names)

@@ -1,6 +1,7 @@
 """Models of served agents are fitted while the server is up: what waits comes as one, unless the agent does not want it."""
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from pydantic_ai.providers.openai import OpenAIProvider
 
 import landline
 from landline.app.build import Landline
-from landline.app.streams import fit_agents
+from landline.app.streams import fit_agents, fitting_libraries
+from landline.cli.checks import all_checks
 from landline.upstream.streams.network import MergingBackend
 from tests.upstream.streams.provider import Answer, provider, say_all
 from tests.upstream.streams.wires import chat
@@ -27,7 +29,7 @@ EVENTS = [
 ]
 
 
-def fitted(client: httpx2.AsyncClient) -> bool:
+def fitted(client: Any) -> bool:
     transport: Any = vars(client)["_transport"]
     return isinstance(transport._pool._network_backend, MergingBackend)
 
@@ -101,3 +103,29 @@ async def test_the_client_that_an_adapter_makes_later_is_fitted_too(
 
 def test_no_agents_need_no_undoing() -> None:
     fit_agents([])()
+
+
+async def test_the_examples_of_the_page_run(tmp_path: Path) -> None:
+    page = Path(__file__).parents[2] / "docs" / "streams.md"
+    names: dict[str, Any] = {}
+    for block in re.findall(r"```python\n(.*?)```", page.read_text("utf-8"), re.DOTALL):
+        exec(block, names)
+    assert fitted(vars(names["model"])["_client"])
+    await names["model"].close()
+    assert names["agent"].merge_deltas is False
+    async with Landline([names["agent"]], open=True, data=tmp_path).started():
+        pass
+
+
+def test_doctor_says_for_each_library_whether_it_fits() -> None:
+    assert fitting_libraries() == {"httpx": True, "httpx2": True}
+
+
+async def test_doctor_tells_what_cannot_be_fitted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def none(transport: Any) -> None:
+        assert transport is not None
+
+    monkeypatch.setattr("landline.upstream.streams.fitting._pool", none)
+    assert fitting_libraries() == {"httpx": False, "httpx2": False}
+    found = {check.name: check.state for check in await all_checks({"data": tmp_path}, check_log=False)}
+    assert (found["streams httpx"], found["streams httpx2"]) == ("note", "note")

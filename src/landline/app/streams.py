@@ -3,12 +3,14 @@
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from landline.app.loading import Loaded
 from landline.ports.adapter import AgentSpec
 
-__all__ = ["fit_agents"]
+__all__ = ["fit_agents", "fitting_libraries"]
 
 logger = logging.getLogger(__name__)
 
@@ -47,6 +49,19 @@ def fit_agents(loaded: Sequence[Loaded]) -> Callable[[], None]:
             on_client(fit_made)
             undo.callback(on_client, None)
     return undo.close
+
+
+def fitting_libraries() -> dict[str, bool]:
+    """Return for each HTTP library under SDKs that is installed whether its clients can be fitted."""
+    from landline.upstream.streams import fit
+
+    found: dict[str, bool] = {}
+    for name in ("httpx", "httpx2"):
+        if find_spec(name) is not None:
+            fitting = fit(import_module(name).AsyncClient(verify=False, trust_env=False))
+            found[name] = fitting.fitted
+            fitting.undo()
+    return found
 
 
 def _roots(spec: AgentSpec | None) -> tuple[Any, ...]:

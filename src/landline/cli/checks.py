@@ -35,7 +35,7 @@ class Check:
 
 async def all_checks(options: Mapping[str, Any], *, check_log: bool) -> list[Check]:
     """Run every check; one that cannot run is a finding, not an error."""
-    found = [_versions(), _sqlite(), *_adapters()]
+    found = [_versions(), _sqlite(), *_adapters(), *_streams()]
     from landline.app.settings import load_settings
 
     try:
@@ -61,6 +61,18 @@ def _sqlite() -> Check:
             "sqlite", "bad", sqlite3.sqlite_version, "3.35 or newer is needed: take a newer Python build"
         )
     return Check("sqlite", "ok", sqlite3.sqlite_version)
+
+
+def _streams() -> list[Check]:
+    """Look whether what models stream can be merged below each HTTP library that SDKs use (docs/streams.md)."""
+    from landline.app.streams import fitting_libraries
+
+    return [
+        Check(f"streams {name}", "ok", "its clients merge what waits")
+        if fits
+        else Check(f"streams {name}", "note", "its clients are left as they are", "tell us the version")
+        for name, fits in fitting_libraries().items()
+    ]
 
 
 def _adapters() -> list[Check]:

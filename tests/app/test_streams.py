@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -29,9 +30,11 @@ EVENTS = [
 ]
 
 
+_backend = attrgetter("_transport._pool._network_backend")
+
+
 def fitted(client: Any) -> bool:
-    transport: Any = vars(client)["_transport"]
-    return isinstance(transport._pool._network_backend, MergingBackend)
+    return isinstance(_backend(client), MergingBackend)
 
 
 def model(http: httpx2.AsyncClient, url: str = "http://127.0.0.1:1/v1") -> OpenAIChatModel:

@@ -1,6 +1,7 @@
 """Events that wait together become one; what anybody puts together from a stream is the same, however it was cut."""
 
 import json
+import re
 from collections.abc import Sequence
 from typing import Any, cast
 
@@ -154,27 +155,46 @@ def test_deltas_of_other_kinds_pass_untouched(name: str) -> None:
     assert [event for event in events(passed([whole])) if name.encode() in event] == kept
 
 
+def said(whole: Sequence[bytes], *, warm: bool) -> list[str]:
+    """Return the texts of what is given for events that wait together; `warm`: the stream's shape is known already."""
+    merging = Merging()
+    if warm:
+        merging.feed(b"".join(_plain(["x", "y"], ascii_only=True)))
+    got = [json.loads(event[6:])["choices"] for event in events(merging.feed(b"".join(whole)))]
+    return [choices[0]["delta"]["content"] for choices in got]
+
+
+def _plain(texts: Sequence[str], *, ascii_only: bool) -> list[bytes]:
+    whole = chat(texts, [], [], ascii_only=ascii_only)[1 : 1 + len(texts)]
+    return [re.sub(rb',"obfuscation":"x*"', b"", event) for event in whole]
+
+
 @pytest.mark.parametrize("piece", ["<think>", "</think>", "<", "[THINK]", "◁think▷", "|x|"])
 @pytest.mark.parametrize("ascii_only", [True, False])
-def test_what_may_be_a_tag_stays_a_piece_of_its_own(piece: str, ascii_only: bool) -> None:
-    got = passed([b"".join(chat(["a", "b", piece, "c", "d"], [], [], ascii_only=ascii_only))])
-    texts = [json.loads(e[6:])["choices"] for e in events(got) if e.startswith(b"data: {")]
-    said = [choices[0]["delta"].get("content") for choices in texts if choices]
-    assert [text for text in said if text] == ["ab", piece, "cd"]
+@pytest.mark.parametrize("warm", [True, False])
+def test_what_may_be_a_tag_stays_a_piece_of_its_own(piece: str, ascii_only: bool, warm: bool) -> None:
+    texts = ["a", "b", piece, "c", "d"]
+    assert said(_plain(texts, ascii_only=ascii_only), warm=warm) == ["ab", piece, "cd"]
+    assert said(_plain(texts[2:], ascii_only=ascii_only), warm=warm) == [piece, "cd"]
 
 
-def test_a_tag_is_not_made_of_pieces() -> None:
-    got = passed([b"".join(chat(["<", "think", ">"], [], []))])
-    assert b'"content":"<think>"' not in got
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_tag_is_not_made_of_pieces(warm: bool) -> None:
+    assert said(_plain(["<", "think", ">"], ascii_only=True), warm=warm) == ["<", "think>"]
 
 
-@pytest.mark.parametrize("blank", [" ", "\n\n", "\t", "\u3000", "\u00a0"])
+@pytest.mark.parametrize("blank", [" ", "\n\n", "\t", "\u3000", "\u00a0", ""])
 @pytest.mark.parametrize("ascii_only", [True, False])
-def test_white_space_before_the_first_word_stays_by_itself(blank: str, ascii_only: bool) -> None:
-    got = passed([b"".join(chat([blank, "a", blank, "b"], [], [], ascii_only=ascii_only))])
-    texts = [json.loads(e[6:])["choices"] for e in events(got) if e.startswith(b"data: {")]
-    said = [choices[0]["delta"].get("content") for choices in texts if choices]
-    assert [text for text in said if text] == [blank, f"a{blank}b"]
+@pytest.mark.parametrize("warm", [True, False])
+def test_white_space_before_the_first_word_stays_by_itself(blank: str, ascii_only: bool, warm: bool) -> None:
+    texts = [blank, "a", blank, "b"]
+    assert said(_plain(texts, ascii_only=ascii_only), warm=warm) == [blank, f"a{blank}b"]
+
+
+@pytest.mark.parametrize("text", ['a"b', "a\\", "\n", "é", "😀", "\u2028", "a\ud83d"])
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_hard_texts_are_joined_as_they_stand(text: str, ascii_only: bool) -> None:
+    assert said(_plain(["x", text, "y", text], ascii_only=ascii_only), warm=True) == [f"x{text}y{text}"]
 
 
 def test_halves_of_an_emoji_meet_in_one_string() -> None:

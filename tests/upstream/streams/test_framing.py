@@ -137,3 +137,17 @@ def test_a_body_without_a_frame_is_merged_to_its_end() -> None:
 def test_only_streams_of_events_that_nobody_packed_are_looked_at(head: bytes, kind: type | None) -> None:
     body = body_of(head)
     assert (type(body) if body is not None else None) is kind
+
+
+def test_a_chunk_that_is_not_closed_is_an_error_for_the_parser() -> None:
+    events = chat(["a", "b"], [], [])
+    sent = chunked(events[:2]).replace(b"\n\n\r\n", b"\n\nXX", 1)
+    assert not parsed([sent])[1]
+    for place in range(1, len(sent)):
+        assert not parsed(rewritten(Chunked(), [sent[:place], sent[place:]]))[1]
+
+
+def test_a_line_without_an_end_comes_before_the_end_of_the_body() -> None:
+    body = Chunked()
+    assert body.feed(b"4\r\ndata\r\n") == b""
+    assert body.feed(b"0\r\n\r\n") == b"4\r\ndata\r\n0\r\n\r\n"

@@ -241,3 +241,18 @@ def test_a_stream_of_strangers_is_soon_let_alone() -> None:
     merging.feed(stranger * 70)
     rest = b"".join(chat(*TEXTS))
     assert merging.feed(rest) == rest
+
+
+def test_two_texts_in_one_event_are_not_told_apart_by_us() -> None:
+    both = [
+        event.replace(b'"content":', b'"reasoning_content":"r","content":')
+        for event in _plain("ab", ascii_only=True)
+    ]
+    assert passed([b"".join(both)]) == b"".join(both)
+
+
+@pytest.mark.parametrize("event", [b"data: 1\r\r", b"data: 1\n\r\n", b"data: 1\r\n\n", b"data: 1\n\r"])
+def test_an_event_that_ends_in_another_way_does_not_wait(event: bytes) -> None:
+    merging = Merging()
+    assert merging.feed(event) + merging.feed(b"\rdata") == event + b"\rdata"
+    assert Merging().feed(event + b"data: 2") == event + b"data: 2"

@@ -46,6 +46,7 @@ async def read(client: Any, to: Provider, seen: Callable[[bytes], None] = lambda
     return got
 
 
+@pytest.mark.contract("PRF-2")
 async def test_a_token_does_not_wait_for_another(client: Any, tls: bool) -> None:
     came = asyncio.Event()
 
@@ -61,6 +62,7 @@ async def test_a_token_does_not_wait_for_another(client: Any, tls: bool) -> None
         assert await read(client, upstream, lambda _: came.set()) == b"".join(TOKENS)
 
 
+@pytest.mark.contract("PRF-2", "PRF-3")
 async def test_tokens_that_wait_come_as_one(client: Any, tls: bool) -> None:
     async def ahead_of_the_reader(answer: Answer) -> None:
         await answer.start()

@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -53,14 +52,20 @@ def fit_agents(loaded: Sequence[Loaded]) -> Callable[[], None]:
 
 def fitting_libraries() -> dict[str, bool]:
     """Return for each HTTP library under SDKs that is installed whether its clients can be fitted."""
+    import httpx
+
     from landline.upstream.streams import fit
 
+    libraries: dict[str, Any] = {"httpx": httpx}
+    if find_spec("httpx2") is not None:
+        import httpx2
+
+        libraries["httpx2"] = httpx2
     found: dict[str, bool] = {}
-    for name in ("httpx", "httpx2"):
-        if find_spec(name) is not None:
-            fitting = fit(import_module(name).AsyncClient(verify=False, trust_env=False))
-            found[name] = fitting.fitted
-            fitting.undo()
+    for name, library in libraries.items():
+        fitting = fit(library.AsyncClient(verify=False, trust_env=False))
+        found[name] = fitting.fitted
+        fitting.undo()
     return found
 
 

@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help
 help: ## show this list
-	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 # The stamp is older than its inputs after a pull that changed them: set-up runs again, otherwise it costs nothing.
 $(READY): requirements.lock pyproject.toml
@@ -81,8 +81,12 @@ plants: $(READY) ## plant faults one by one; the suite must go red on each
 	$(BIN)/python -m tests.plants.run $(ARGS)
 
 .PHONY: bench
-bench: $(READY) ## measure against bare FastAPI on one core
-	$(BIN)/python -m bench.run $(ARGS)
+bench: $(READY) ## measure against bare FastAPI on one core (ARGS; docs/performance.md)
+	$(BIN)/python -m bench $(ARGS)
+
+.PHONY: bench-short
+bench-short: $(READY) ## a minute of it, against the ratios in bench/baseline.json
+	$(BIN)/python -m bench --short $(ARGS)
 
 # The same project with the lowest supported version of each agent framework (tests/lowest.txt).
 LOWEST := .venv/lowest

@@ -3,13 +3,35 @@
 from collections.abc import Sequence
 from html import escape
 
+from bench.metrics import METRICS
 from bench.report import Row
-from bench.scenarios import METRICS
 
 __all__ = ["chart"]
 
-_SHOWN = ("turns_s", "ideal", "cpu_ms_1k", "delay_p99_ms", "first_p99_ms", "stream_kb", "idle_mb", "ready_s")
-_COLOURS = ("#8a8f98", "#2f6fde", "#2a9d6a", "#c2762b", "#9457c9")
+_SHOWN = (
+    "turns_s",
+    "ideal",
+    "cpu_ms_1k",
+    "delay_p99_ms",
+    "first_p99_ms",
+    "stream_kb",
+    "reader_kb",
+    "idle_mb",
+    "ready_s",
+)
+_COLOURS = (
+    "#8a8f98",
+    "#2f6fde",
+    "#2a9d6a",
+    "#c2762b",
+    "#b9bec6",
+    "#7aa5ee",
+    "#d3d6db",
+    "#a9c5f5",
+    "#9457c9",
+    "#c94f7c",
+    "#5b8c8c",
+)
 _PANEL_W, _BAR_H, _GAP, _LEFT, _TOP, _COLUMNS = 400, 13, 8, 120, 60, 2
 
 
@@ -48,7 +70,7 @@ def chart(found: Sequence[Row], targets: Sequence[str]) -> str:
 
 def _panel(metric: str, rows: Sequence[Row], targets: Sequence[str], x: int, y: int) -> list[str]:
     told = METRICS[metric]
-    largest = max(max(row.figures.values()) for row in rows) or 1.0
+    largest = max(value.median for row in rows for value in row.figures.values()) or 1.0
     way = "higher is better" if told.higher else "lower is better"
     title = f"{told.title}{', ' + told.unit if told.unit else ''} ({way})"
     lines, y = [f'<text x="{x}" y="{y + 12}" font-weight="600">{escape(title)}</text>'], y + 22
@@ -59,7 +81,7 @@ def _panel(metric: str, rows: Sequence[Row], targets: Sequence[str], x: int, y: 
         )
         for place, target in enumerate(targets):
             if target in row.figures:
-                value = row.figures[target]
+                value = row.figures[target].median
                 length = max(1.0, value / largest * (_PANEL_W - _LEFT - 60))
                 lines.append(
                     f'<rect x="{x + _LEFT}" y="{y}" width="{length:.1f}" height="{_BAR_H - 2}" '

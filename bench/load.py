@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from bench.tokens import Answer, prompt
-from bench.wire import Line, Reply, SseText, connect, request
+from bench.wire import Line, Reply, Said, SseText, connect, request
 
 __all__ = [
+    "Dialect",
     "Door",
     "Order",
     "Streamed",
@@ -28,6 +29,20 @@ class WrongAnswer(Exception):
     """A server that answers wrongly has no figures."""
 
 
+class Dialect:
+    """How a target is asked and how it answers; this one is Landline's and bare's, a peer has its own."""
+
+    said = Said()
+
+    def turn(self, door: "Door", text: str, mode: str, more: Mapping[str, Any]) -> bytes:
+        """Return the request of one turn; `mode` is wait, stream, or what only Landline has."""
+        return request(door.path, door.headers, {"input": text, "mode": mode, **door.fields, **more})
+
+    def output(self, body: bytes) -> str:
+        """Return the text of a whole answer."""
+        return str(json.loads(body)["output"])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Door:
     """Where a target takes a turn, and what it wants to see with it."""
@@ -36,9 +51,13 @@ class Door:
     path: str
     headers: Mapping[str, str] = field(default_factory=dict[str, str])
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    threads: str = ""
+    """Where a thread is made; empty where the client names it."""
+
+    dialect: Dialect = field(default_factory=Dialect)
 
     def turn(self, text: str, *, mode: str, **more: Any) -> bytes:
-        return request(self.path, self.headers, {"input": text, "mode": mode, **self.fields, **more})
+        return self.dialect.turn(self, text, mode, more)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,16 +130,16 @@ async def blocking(door: Door, *, clients: int, seconds: float, order: Order) ->
     Raises:
         WrongAnswer: One was not answered, or not with the whole text.
     """
-    turns, data = Turns(), door.turn(prompt(order.tokens, order.interval_ms), mode="wait")
+    turns, text = Turns(), prompt(order.tokens, order.interval_ms)
     lines = [await connect(door.port) for _ in range(clients)]
     began = time.monotonic()
     until = began + seconds
 
     async def client(line: Line) -> None:
         while (asked := time.monotonic()) < until:
-            reply = await line.ask(data)
+            reply = await line.ask(door.turn(text, mode="wait"))
             turns.latencies_us.append(int((time.monotonic() - asked) * 1e6))
-            _check_whole(reply, order)
+            _check_whole(door, reply, order)
             turns.count += 1
 
     try:
@@ -136,11 +155,11 @@ async def blocking(door: Door, *, clients: int, seconds: float, order: Order) ->
     return turns
 
 
-def _check_whole(reply: Reply, order: Order) -> None:
+def _check_whole(door: Door, reply: Reply, order: Order) -> None:
     if reply.status != 200 or not reply.whole:
         raise WrongAnswer(f"status {reply.status}: {reply.body[:200]!r}")
     answer = Answer()
-    answer.feed(str(json.loads(reply.body)["output"]).encode(), 0)
+    answer.feed(door.dialect.output(reply.body).encode(), 0)
     if fault := answer.fault(order.tokens):
         raise WrongAnswer(fault)
 
@@ -154,7 +173,7 @@ async def streams(door: Door, *, count: int, ramp_s: float, order: Order, limit_
         WrongAnswer: A stream was refused, broke off, or holds another text.
     """
     result = Streamed()
-    data = door.turn(prompt(order.tokens, order.interval_ms), mode="stream")
+    text = prompt(order.tokens, order.interval_ms)
     lines = [await connect(door.port) for _ in range(count)]
     began = time.monotonic()
     due_s = lasted_s = 0.0
@@ -164,12 +183,12 @@ async def streams(door: Door, *, count: int, ramp_s: float, order: Order, limit_
         await asyncio.sleep(began + start_s - time.monotonic())
         answer = Answer(order.interval_ms)
         result.answers.append(answer)
-        clock = _First(answer)
+        clock = _First(answer, door.dialect.said)
         started = time.monotonic()
         cut = False
         try:
             async with asyncio.timeout_at(asyncio.get_running_loop().time() + began + limit_s - started):
-                reply = await line.ask(data, clock)
+                reply = await line.ask(door.turn(text, mode="stream"), clock)
         except TimeoutError:
             cut = True
             line.close()
@@ -178,7 +197,7 @@ async def streams(door: Door, *, count: int, ramp_s: float, order: Order, limit_
                 raise WrongAnswer(f"status {reply.status}, whole: {reply.whole}, {reply.body[:200]!r}")
         ended = time.monotonic()
         if fault := answer.wrong or ("" if cut else answer.fault(order.tokens)):
-            raise WrongAnswer(fault)
+            raise WrongAnswer(f"{fault}; the stream ended with {clock.last!r}")
         result.cut += cut
         result.firsts_us.append(int(((clock.first_at or ended) - started) * 1e6))
         # A stream is only as far ahead as the tokens that came: a cut one counts with the time these take.
@@ -199,17 +218,19 @@ async def streams(door: Door, *, count: int, ramp_s: float, order: Order, limit_
 
 
 class _First(SseText):
-    """Notes when the first token came."""
+    """Notes when the first token came, and how the stream ended."""
 
-    __slots__ = ("_of", "first_at")
+    __slots__ = ("_of", "first_at", "last")
 
-    def __init__(self, answer: Answer) -> None:
-        super().__init__(answer)
+    def __init__(self, answer: Answer, said: Said) -> None:
+        super().__init__(answer, said)
         self._of = answer
         self.first_at = 0.0
+        self.last = b""
 
     def __call__(self, data: bytes, at_us: int) -> None:
         super().__call__(data, at_us)
+        self.last = data[-300:]
         if not self.first_at and self._of.count:
             self.first_at = time.monotonic()
 

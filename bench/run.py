@@ -1,104 +1,163 @@
-"""Measure Landline beside a bare server and a lean relay, and print one table.
+"""Measure Landline beside a bare server, a lean relay and known servers, and hold the figures against the contract.
 
-    make bench                                       all scenarios, three rounds, about a quarter of an hour
-    python -m bench.run --short                      a minute
-    python -m bench.run --only "200 streams" --rounds 5 --targets bare,landline
+    make bench                                 everything that is installed, three rounds: an hour and more
+    python -m bench --targets bare,landline    the two that matter most: half an hour
+    python -m bench --short                    a minute; fails when a ratio has become worse than bench/baseline.json
+    python -m bench --only "200 streams" --rounds 5 --targets bare,landline
+    python -m bench --profile                  where the time of 200 streams goes in Landline (needs py-spy)
 
 One core has the servers, another the scripted model and the load. In every round each scenario meets all targets one
 after the other, in turns forwards and backwards, so that whatever else the machine does meets them alike: figures are
-of this machine and hour, ratios can be compared.
+of this machine and hour, ratios can be compared. docs/performance.md says what each row means.
 """
 
 import argparse
-import contextlib
 import json
 import os
 import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from statistics import median
-from typing import Any, TypeVar
+from typing import Any
 
-import uvloop
-
+from bench import docs
+from bench.baseline import PATH as BASELINE
+from bench.baseline import Baseline, regressions
 from bench.chart import chart
-from bench.load import WrongAnswer
-from bench.process import ROOT, cores, fsync_ms, on_core, raise_file_limit, run_once
-from bench.report import Round, as_json, rows, table
-from bench.scenarios import Scenario, full, server_quiet, short, tiny, warm_up
-from bench.servers import TARGETS, Place, Server, model
+from bench.peers import PEERS
+from bench.process import ROOT, cores, fsync_ms, on_core, raise_file_limit
+from bench.profile import profile
+from bench.report import as_json, rows, table
+from bench.rounds import Rounds, derive, import_s, say
+from bench.scenarios import Scenario, full, short, tiny
+from bench.servers import LIMITS, OURS, Place, Target, model
+from bench.verdicts import as_text, verdicts
 
-__all__ = ["main", "measure"]
+__all__ = ["main"]
 
-_MEASURED = ("landline", "pydantic-ai-slim", "openai", "fastapi", "starlette", "uvicorn", "uvloop")
+_MEASURED = (
+    "landline",
+    "pydantic-ai-slim",
+    "openai-agents",
+    "langgraph",
+    "langchain",
+    "openai",
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "uvloop",
+)
 _RESULTS = ROOT / "bench" / "results"
+_ALL = {target.name: target for target in (*OURS, *PEERS)}
+_SHORT = "bare,landline"
+_BUSY = 0.5
 
-T = TypeVar("T")
+
+@dataclass(kw_only=True)
+class Found:
+    """What a run gave, and what was wrong with it."""
+
+    about: dict[str, Any]
+    targets: Sequence[Target]
+    rounds: list[Any] = field(default_factory=list[Any])
+    faults: list[str] = field(default_factory=list[str])
+    peer_faults: list[str] = field(default_factory=list[str])
+    profiles: list[Any] = field(default_factory=list[Any])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure, print, write; 1 if a target answered wrongly or did not start."""
+    """Measure, print, write; 1 if a target answered wrongly or did not start, or a ratio has regressed, 2 for a wrong option."""
     options = _options(arguments)
-    targets = [name for name in TARGETS if name in options.targets.split(",")]
-    scenarios = tiny() if options.tiny else short() if options.short else full()
-    if options.only:
-        scenarios = [
-            scenario for scenario in scenarios if any(word in scenario.name for word in options.only)
-        ]
-    if not targets or not scenarios:
-        sys.stderr.write("nothing to measure: unknown --targets or --only\n")
-        return 2
-    return measure(
-        targets, scenarios, options.rounds or (1 if options.short or options.tiny else 3), options.out
+    names = options.targets or (
+        _SHORT if options.short else "landline" if options.profile else ",".join(_ALL)
     )
+    unknown = [name for name in names.split(",") if name not in _ALL]
+    scenarios = _scenarios(options)
+    if unknown or not scenarios:
+        sys.stderr.write(f"nothing to measure: unknown --targets {', '.join(unknown)} or --only\n")
+        return 2
+    wanted = [target for name, target in _ALL.items() if name in names.split(",")]
+    found = _measure(wanted, scenarios, options)
+    return _write(found, options)
 
 
 def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
-        prog="python -m bench.run", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--short", action="store_true", help="a minute, with few and small scenarios")
-    parser.add_argument("--tiny", action="store_true", help="seconds: only whether the bench works")
-    parser.add_argument("--rounds", type=int, default=0, help="default 3, or 1 with --short")
-    parser.add_argument(
-        "--only", action="append", default=[], help="scenarios whose name has this; may be repeated"
+    add = parser.add_argument
+    add("--short", action="store_true", help="a minute, held against the baseline")
+    add("--tiny", action="store_true", help="seconds: only whether the bench works")
+    add("--rounds", type=int, default=0, help="default 3, or 1 with --tiny")
+    add(
+        "--only",
+        action="append",
+        default=[],
+        help="the scenario of this name, or all whose name has it; may be repeated",
     )
-    parser.add_argument(
-        "--targets", default=",".join(TARGETS), help=f"of {', '.join(TARGETS)} (default: all)"
+    add("--targets", default="", help=f"of {', '.join(_ALL)} (default: all that are installed)")
+    add(
+        "--peers",
+        type=Path,
+        default=ROOT / ".venv" / "peers",
+        help="where `python -m bench.peers` installed them",
     )
-    parser.add_argument("--out", type=Path, default=_RESULTS, help="folder of the JSON and the plot")
+    add("--out", type=Path, default=_RESULTS, help="folder of the JSON and the plot")
+    add("--baseline", type=Path, default=BASELINE, help="the ratios that --short is held against")
+    add("--write-baseline", action="store_true", help="keep the ratios of this --short run as the baseline")
+    add("--write-docs", action="store_true", help="put the tables of this run into docs/performance.md")
+    add("--profile", action="store_true", help="sample where the time goes instead of measuring")
     return parser.parse_args(arguments)
 
 
-def measure(targets: Sequence[str], scenarios: Sequence[Scenario], rounds: int, out: Path) -> int:
-    """Run all rounds and write what they gave."""
+def _scenarios(options: argparse.Namespace) -> list[Scenario]:
+    every = tiny() if options.tiny else short() if options.short else full()
+    only = options.only or (
+        ["200 streams"] if options.profile and not options.tiny and not options.short else []
+    )
+    whole = {one.name for one in every}
+    return [
+        one for one in every if not only or any(w == one.name if w in whole else w in one.name for w in only)
+    ]
+
+
+def _measure(wanted: Sequence[Target], scenarios: Sequence[Scenario], options: argparse.Namespace) -> Found:
     raise_file_limit()
     server_core, instrument_core = cores()
     if server_core is None:
-        _say("one core only: the load shares it with the servers, and the figures mean little")
-    out.mkdir(parents=True, exist_ok=True)
+        say("one core only: the load shares it with the servers, and the figures mean little")
+    options.out.mkdir(parents=True, exist_ok=True)
     # Below the results and not in a system's temporary folder, which may be memory: a durable write must cost.
-    folder = Path(tempfile.mkdtemp(prefix="data-", dir=out))
-    place = Place(folder=folder, server_core=server_core, instrument_core=instrument_core)
-    faults, done = list[str](), list[Round]()
-    about = _about(place, targets, rounds)
+    folder = Path(tempfile.mkdtemp(prefix="data-", dir=options.out.resolve()))
+    place = Place(
+        folder=folder, server_core=server_core, instrument_core=instrument_core, peers=options.peers
+    )
+    not_installed = {one.name: how for one in wanted if (how := one.missing(options.peers))}
+    targets = [target for target in wanted if target.name not in not_installed]
+    count = options.rounds or (1 if options.tiny else 3)
+    imports = import_s(place, targets, 1 if options.short or options.tiny else 3)
+    found = Found(about=_about(place, targets, count, imports), targets=targets)
+    found.about["not_installed"] = not_installed
     try:
         with on_core(instrument_core), model(place) as upstream:
             place = replace(place, upstream=upstream)
-            for number in range(rounds):
-                done.append(_round(place, targets, scenarios, number, faults))
+            if options.profile:
+                found.profiles = profile(place, targets, scenarios, options.out)
+            else:
+                rounds = Rounds(place, targets, scenarios)
+                found.faults, found.peer_faults = rounds.faults, rounds.peer_faults
+                found.rounds = rounds.run(count, keep=options.short)
     finally:
-        if faults:
-            faults.extend(_log_ends(folder))
+        if found.faults:
+            found.faults.extend(_log_ends(folder))
         shutil.rmtree(folder, ignore_errors=True)
-    _write(done, targets, about, faults, out)
-    return 1 if faults else 0
+    derive(found.rounds, targets, imports)
+    return found
 
 
 def _log_ends(folder: Path) -> Iterator[str]:
@@ -108,121 +167,93 @@ def _log_ends(folder: Path) -> Iterator[str]:
             yield f"{log.name}: {said[-1500:]}"
 
 
-def _about(place: Place, targets: Sequence[str], rounds: int) -> dict[str, Any]:
-    imports = [
-        run_once(["-c", "import pydantic_ai"], place.server_core, place.env)[0] for _ in range(min(3, rounds))
-    ]
+def _about(
+    place: Place, targets: Sequence[Target], rounds: int, imports: Mapping[str, float]
+) -> dict[str, Any]:
     return {
         "at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "targets": list(targets),
+        "targets": [target.name for target in targets],
         "rounds": rounds,
         "cores": [place.server_core, place.instrument_core],
         "python": platform.python_version(),
         "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
         "versions": {name: version(name) for name in _MEASURED},
-        "import_pydantic_ai_s": median(imports),
+        "limits": list(LIMITS),
+        "import_s": dict(imports),
         "fsync_ms": fsync_ms(place.folder),
+        "load": round(os.getloadavg()[0], 2),
     }
 
 
-def _round(
-    place: Place, targets: Sequence[str], scenarios: Sequence[Scenario], number: int, faults: list[str]
-) -> Round:
-    """Start all targets, give each scenario to one after the other, and stop them."""
-    measured: Round = {"start": {}}
-    with contextlib.ExitStack() as stack:
-        servers = list[Server]()
-        for name in _order(targets, number):
-            try:
-                server = stack.enter_context(_running(place, name))
-                uvloop.run(warm_up(server))
-            except (RuntimeError, WrongAnswer, OSError) as error:
-                faults.append(f"{name}: {error}")
-                continue
-            servers.append(server)
-            measured["start"][name] = {"ready_s": server.ready_s, "idle_mb": server.process.rss_kb() / 1024}
-        servers.sort(key=lambda server: targets.index(server.name))
-        for place_in_round, scenario in enumerate(scenarios):
-            measured[scenario.name] = {}
-            for server in _order(servers, number + place_in_round):
-                if scenario.targets and server.name not in scenario.targets:
-                    continue
-                _say(f"round {number + 1}: {scenario.name}, {server.name}")
-                try:
-                    figures = _figures(place, scenario, server)
-                except (RuntimeError, WrongAnswer, OSError) as error:
-                    faults.append(f"{scenario.name}, {server.name}: {error}")
-                    continue
-                measured[scenario.name][server.name] = figures
-    _replay_in_process(place, measured)
-    return measured
-
-
-def _figures(place: Place, scenario: Scenario, server: Server) -> dict[str, float]:
-    if not scenario.fresh:
-        return uvloop.run(_scenario(scenario, server))
-    own = place.folder / "fresh"
-    own.mkdir(exist_ok=True)
-    with _running(replace(place, folder=own), server.name) as another:
-        uvloop.run(warm_up(another))
-        return uvloop.run(_scenario(scenario, another))
-
-
-async def _scenario(scenario: Scenario, server: Server) -> dict[str, float]:
-    figures = await scenario.run(server)
-    await server_quiet(server)
-    return figures
-
-
-@contextlib.contextmanager
-def _running(place: Place, name: str) -> Generator[Server]:
-    server = TARGETS[name](place)
-    try:
-        yield server
-    finally:
-        server.process.stop()
-
-
-def _replay_in_process(place: Place, measured: Round) -> None:
-    """The servers are stopped: the store may be opened here."""
-    for scenario, by_target in measured.items():
-        noted = place.folder / "landline" / "replay"
-        if scenario.startswith("replay") and "landline" in by_target and noted.exists():
-            arguments = ["-m", "bench.replay", str(noted.parent), noted.read_text()]
-            _, said = run_once(arguments, place.server_core, place.env)
-            by_target["landline"]["replay_inner_s"] = float(said)
-
-
-def _order(items: Sequence[T], turn: int) -> list[T]:
-    """Forwards and backwards in turns: what drifts meets all alike."""
-    return list(items) if turn % 2 == 0 else list(reversed(items))
-
-
-def _write(
-    done: Sequence[Round], targets: Sequence[str], about: dict[str, Any], faults: Sequence[str], out: Path
-) -> None:
-    for one in done:
-        for figures in one["start"].values():
-            figures["ready_by_import"] = figures["ready_s"] / about["import_pydantic_ai_s"]
-    found = rows(done, targets)
+def _write(found: Found, options: argparse.Namespace) -> int:
+    about, yardsticks = found.about, {target.name: target.yardstick for target in found.targets}
+    rowed, states = rows(found.rounds, yardsticks), verdicts(found.rounds, about["fsync_ms"])
+    worse = _against_baseline(rowed, found, options)
+    told = {
+        **about,
+        "faults": found.faults,
+        "peer_faults": found.peer_faults,
+        "regressions": worse,
+        "profiles": found.profiles,
+        "verdicts": [
+            {
+                "id": v.line.id,
+                "says": v.line.says,
+                "target": v.line.target,
+                "value": v.value,
+                "bound": v.bound,
+            }
+            | {"of": v.line.of, "over": v.line.over, "least": v.line.least, "state": v.state}
+            for v in states
+        ],
+    }
     stamp = about["at"].replace(":", "").replace("-", "")[:15]
-    (out / f"{stamp}.json").write_text(
-        json.dumps(as_json(found, done, {**about, "faults": list(faults)}), indent=1)
-    )
-    (out / f"{stamp}.svg").write_text(chart(found, targets))
-    print(table(found, targets))
-    print(
-        f"\nmedians of {about['rounds']} rounds; * is better than {targets[0]}. "
-        f"import pydantic_ai {about['import_pydantic_ai_s']:.2f} s, one fsync {about['fsync_ms']:.2f} ms."
-    )
-    print(f"{out / stamp}.json, .svg")
-    for fault in faults:
+    (options.out / f"{stamp}.json").write_text(json.dumps(as_json(rowed, found.rounds, told), indent=1))
+    if rowed:
+        (options.out / f"{stamp}.svg").write_text(chart(rowed, list(yardsticks)))
+        _print(found, table(rowed, yardsticks), as_text(states, all_of=not (options.short or options.tiny)))
+    for one in found.profiles:
+        print(f"{one['scenario']}, {one['target']}: {one['samples']} samples\n{one['text']}\n")
+    print(f"{options.out / stamp}.json" + (", .svg" if rowed else ""))
+    if options.write_docs and rowed:
+        docs.write_tables(docs.PATH, rowed, states, about)
+    if options.write_docs and found.profiles:
+        docs.write_profiles(docs.PATH, found.profiles, about)
+    for fault in found.peer_faults:
+        print(f"not measured {fault}")
+    for fault in found.faults:
         print(f"WRONG {fault}")
+    for one in worse:
+        print(f"WORSE {one}")
+    return 1 if found.faults or worse else 0
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
-    sys.stderr.flush()
+def _print(found: Found, figures: str, lines: str) -> None:
+    about = found.about
+    imports = ", ".join(f"{name} {took:.2f} s" for name, took in about["import_s"].items())
+    print(figures)
+    print(
+        f"\nmedians of {about['rounds']} rounds, ratios of the same round, ± half their spread; * is better than bare."
+        f"\nimport: {imports}; one fsync {about['fsync_ms']:.2f} ms."
+        f" The machine's load before the run was {about['load']:.1f}"
+        + (": it had other work, and what waits is not to be believed." if about["load"] > _BUSY else ".")
+    )
+    if lines:
+        print(f"\n{lines}\n")
+    for name, how in about["not_installed"].items():
+        print(f"{name}: not installed. {how}")
+
+
+def _against_baseline(rowed: Sequence[Any], found: Found, options: argparse.Namespace) -> list[str]:
+    if not options.short or options.profile or options.only or options.targets:
+        return []
+    if options.write_baseline:
+        kept = {name: found.about[name] for name in ("at", "machine", "load", "python", "rounds", "versions")}
+        Baseline.of(rowed, kept).write(options.baseline)
+        return []
+    if not options.baseline.exists():
+        return [f"there is no {options.baseline.name}: write one with --short --write-baseline"]
+    return regressions(rowed, Baseline.read(options.baseline))
 
 
 if __name__ == "__main__":

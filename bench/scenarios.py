@@ -1,67 +1,43 @@
 """What is measured: each scenario is one load on one running target, and gives figures by name."""
 
-import asyncio
-import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from bench.load import Door, Order, WrongAnswer, blocking, percentile_ms, post, streams
-from bench.servers import Server
-from bench.tokens import prompt
-from bench.wire import connect, request
+from bench.load import Order, blocking, percentile_ms, streams
+from bench.metrics import Figures
+from bench.replay import replay
+from bench.servers import MAIN, Server, Target
+from bench.standing import costs, idle_readers, memory, readers
+from bench.threads import thread
 
-__all__ = ["METRICS", "Figures", "Metric", "Scenario", "full", "short", "tiny", "warm_up"]
+__all__ = ["Scenario", "full", "short", "tiny", "warm_up"]
 
-Figures = dict[str, float]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Metric:
-    """How a figure is shown; `higher` says which way is better."""
-
-    title: str
-    unit: str = ""
-    higher: bool = False
-    digits: int = 1
-
-
-METRICS: Mapping[str, Metric] = {
-    "turns_s": Metric(title="turns", unit="1/s", higher=True),
-    "turn_cpu_ms": Metric(title="CPU a turn", unit="ms", digits=2),
-    "turn_p50_ms": Metric(title="turn p50", unit="ms"),
-    "turn_p99_ms": Metric(title="turn p99", unit="ms"),
-    "ideal": Metric(title="of ideal", higher=True, digits=3),
-    "tokens_s": Metric(title="tokens", unit="1/s", higher=True, digits=0),
-    "cpu_ms_1k": Metric(title="CPU per 1,000 tokens", unit="ms"),
-    "delay_p50_ms": Metric(title="token delay p50", unit="ms"),
-    "delay_p99_ms": Metric(title="token delay p99", unit="ms"),
-    "first_p50_ms": Metric(title="first token p50", unit="ms"),
-    "first_p99_ms": Metric(title="first token p99", unit="ms"),
-    "model_late_p99_ms": Metric(title="(instrument late p99)", unit="ms"),
-    "cut": Metric(title="streams cut at the limit", digits=0),
-    "stream_kb": Metric(title="memory an open stream", unit="KB"),
-    "reader_kb": Metric(title="memory a mere reader", unit="KB"),
-    "idle_mb": Metric(title="idle RSS", unit="MB"),
-    "ready_s": Metric(title="start to ready", unit="s", digits=2),
-    "ready_by_import": Metric(title="start to ready / import of pydantic_ai", digits=2),
-    "replay_events_s": Metric(title="replay over HTTP", unit="1/s", higher=True, digits=0),
-    "replay_cpu_ms_1k": Metric(title="replay CPU per 1,000 events", unit="ms", digits=2),
-    "replay_inner_s": Metric(title="replay in process", unit="1/s", higher=True, digits=0),
-}
+ALL = frozenset({"bare", "landline", "relay", "stored", "peer"})
+OURS = ALL - {"peer"}
+THREADS = frozenset({"bare", "landline", "stored"})
+LANDLINE = frozenset({"landline"})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Scenario:
-    """A load, by the name it has in the table; `targets` empty means all.
+    """A load, by the name it has in the table, on the kinds of targets it is meant for.
 
-    `fresh` gives it a server of its own: memory that an earlier load has left free would hide what this one takes.
+    `frameworks`: on those of every framework, else of the first only. `fresh` gives it a server of its own: memory that an
+    earlier load has left free would hide what this one takes.
     """
 
     name: str
     run: Callable[[Server], Awaitable[Figures]]
-    targets: frozenset[str] = frozenset()
+    on: frozenset[str] = ALL
+    frameworks: bool = False
     fresh: bool = False
+
+    def takes(self, target: Target) -> bool:
+        """Tell whether it is measured on this target."""
+        return target.kind in self.on and (
+            self.frameworks or target.kind == "peer" or target.framework == MAIN
+        )
 
 
 async def warm_up(server: Server, *, streams_count: int = 16) -> None:
@@ -84,10 +60,12 @@ def _blocking(clients: int, seconds: float) -> Scenario:
             "turn_p99_ms": percentile_ms(turns.latencies_us, 99),
         }
 
-    return Scenario(name=f"blocking, {clients} clients", run=run)
+    return Scenario(name=f"blocking, {clients} clients", run=run, frameworks=True)
 
 
-def _streams(name: str, count: int, *, tokens: int, ramp_s: float, limit_s: float) -> Scenario:
+def _streams(
+    count: int, *, tokens: int, ramp_s: float, limit_s: float, name: str = "", on: frozenset[str] = OURS
+) -> Scenario:
     async def run(server: Server) -> Figures:
         before, began = server.process.cpu_s(), time.monotonic()
         order = Order(tokens=tokens, interval_ms=20)
@@ -106,7 +84,12 @@ def _streams(name: str, count: int, *, tokens: int, ramp_s: float, limit_s: floa
             "cut": got.cut,
         }
 
-    return Scenario(name=name, run=run)
+    return Scenario(
+        name=name or (f"{count} streams" if count > 1 else "1 stream"),
+        run=run,
+        on=on,
+        frameworks=count >= 200,
+    )
 
 
 def _firsts(turns: int) -> Scenario:
@@ -126,81 +109,44 @@ def _firsts(turns: int) -> Scenario:
             "turn_cpu_ms": (server.process.cpu_s() - began) / turns * 1000,
         }
 
-    return Scenario(name="first token, idle", run=run)
+    return Scenario(name="first token, idle", run=run, on=OURS, frameworks=True)
 
 
-def _memory(count: int) -> Scenario:
-    async def run(server: Server) -> Figures:
-        await server_quiet(server)
-        idle_kb = server.process.rss_kb()
-        order = Order(tokens=12, interval_ms=500)
-        load = asyncio.create_task(streams(server.door, count=count, ramp_s=2.0, order=order, limit_s=60))
-        await asyncio.sleep(4.5)
-        open_kb = server.process.rss_kb()
-        await load
-        return {"idle_mb": idle_kb / 1024, "stream_kb": (open_kb - idle_kb) / count}
-
-    return Scenario(name=f"memory, {count} streams", run=run, fresh=True)
-
-
-def _readers(count: int) -> Scenario:
-    async def run(server: Server) -> Figures:
-        text = prompt(20, 500)
-        run_id = (await post(server.door, text, mode="background"))["id"]
-        ask = request(f"{server.door.path}/{run_id}/events?after=0", server.door.headers)
-        await asyncio.sleep(1.0)
-        idle_kb = server.process.rss_kb()
-        lines = [await connect(server.door.port) for _ in range(count)]
-        reading = [asyncio.create_task(line.ask(ask)) for line in lines]
-        await asyncio.sleep(4.0)
-        open_kb = server.process.rss_kb()
-        for reply in await asyncio.gather(*reading):
-            if reply.status != 200 or b"run.completed" not in reply.body:
-                raise WrongAnswer(f"a reader got {reply.status} and {len(reply.body)} bytes")
-        for line in lines:
-            line.close()
-        return {"reader_kb": (open_kb - idle_kb) / count}
-
+def _of_memory(count: int) -> Scenario:
     return Scenario(
-        name=f"memory, {count} readers of one run", run=run, targets=frozenset({"landline"}), fresh=True
+        name=f"memory, {count} streams", run=lambda server: memory(server, count), on=OURS, fresh=True
     )
 
 
-def _replay(events: int) -> Scenario:
-    async def run(server: Server) -> Figures:
-        door = replace(server.door, fields={**server.door.fields, "agent": "chatter"})
-        run_id = (await post(door, str(events)))["id"]
-        (server.data / "replay").write_text(run_id)
-        ask = request(f"{door.path}/{run_id}/events?after=0", {**door.headers, "accept": "text/event-stream"})
-        rates, spent, repeats = list[float](), server.process.cpu_s(), 5
-        for _ in range(repeats):
-            rates.append(await _replay_once(door, ask, events))
-        spent = server.process.cpu_s() - spent
-        return {
-            "replay_events_s": sorted(rates)[repeats // 2],
-            "replay_cpu_ms_1k": spent / repeats / events * 1e6,
-        }
-
-    return Scenario(name=f"replay, {events:,} events", run=run, targets=frozenset({"landline"}))
+def _of_readers(count: int) -> Scenario:
+    name = f"memory, {count} readers of one run"
+    return Scenario(name=name, run=lambda server: readers(server, count), on=LANDLINE, fresh=True)
 
 
-async def _replay_once(door: Door, ask: bytes, events: int) -> float:
-    line = await connect(door.port)
-    began = time.monotonic()
-    reply = await line.ask(ask)
-    took = time.monotonic() - began
-    line.close()
-    ids = [int(part.split(b"\n", 1)[0]) for part in reply.body.split(b"id: ")[1:]]
-    if ids != list(range(1, len(ids) + 1)) or len(ids) < events:
-        raise WrongAnswer(f"a replay of {events} events gave {len(ids)}: {reply.body[-300:]!r}")
-    last = json.loads(reply.body.rsplit(b"data: ", 1)[1])
-    if last["type"] != "run.completed":
-        raise WrongAnswer(f"a replay ended with {last}")
-    return len(ids) / took
+def _of_idle_readers(count: int, seconds: float) -> Scenario:
+    return Scenario(
+        name=f"{count:,} idle readers",
+        run=lambda server: idle_readers(server, count, seconds),
+        on=LANDLINE,
+        fresh=True,
+    )
 
 
-async def server_quiet(server: Server) -> None:
-    await asyncio.to_thread(server.process.wait_quiet)
+def _of_replay(events: int) -> Scenario:
+    return Scenario(name=f"replay, {events:,} events", run=lambda server: replay(server, events), on=LANDLINE)
+
+
+def _of_thread(messages: int, turns: int) -> Scenario:
+    return Scenario(
+        name=f"thread of {messages:,} messages",
+        run=lambda server: thread(server, messages, turns),
+        on=THREADS,
+        fresh=True,
+    )
+
+
+def _of_costs() -> Scenario:
+    return Scenario(name="cost of a request", run=costs, on=LANDLINE)
 
 
 def full() -> list[Scenario]:
@@ -211,32 +157,38 @@ def full() -> list[Scenario]:
     delivered by then.
     """
     return [
-        _memory(200),
-        _readers(200),
+        _of_memory(200),
+        _of_readers(200),
+        _of_idle_readers(10_000, 30.0),
+        _of_thread(1_000, 40),
         _blocking(16, 8.0),
         _firsts(40),
-        _streams("1 stream", 1, tokens=400, ramp_s=0, limit_s=20),
-        _streams("50 streams", 50, tokens=400, ramp_s=1.0, limit_s=20),
-        _streams("200 streams", 200, tokens=400, ramp_s=4.0, limit_s=24),
-        _streams("500 streams", 500, tokens=400, ramp_s=4.0, limit_s=24),
-        _streams("burst of 500", 500, tokens=100, ramp_s=1.0, limit_s=24),
-        _replay(10_000),
+        _streams(1, tokens=400, ramp_s=0, limit_s=20),
+        _streams(50, tokens=400, ramp_s=1.0, limit_s=20),
+        _streams(200, tokens=400, ramp_s=4.0, limit_s=24, on=ALL),
+        _streams(500, tokens=400, ramp_s=4.0, limit_s=24),
+        _streams(500, tokens=100, ramp_s=1.0, limit_s=24, name="burst of 500"),
+        _of_replay(10_000),
+        _of_costs(),
     ]
 
 
 def short() -> list[Scenario]:
-    """The same in small, for a check on every change."""
+    """What a check on every change can afford, in several small rounds on servers that stay (bench/baseline.json)."""
     return [
-        _blocking(16, 5.0),
-        _streams("1 stream", 1, tokens=100, ramp_s=0, limit_s=10),
-        _streams("50 streams", 50, tokens=100, ramp_s=0.5, limit_s=10),
+        _blocking(16, 1.5),
+        _firsts(10),
+        _streams(25, tokens=80, ramp_s=0.5, limit_s=10),
     ]
 
 
 def tiny() -> list[Scenario]:
     """Seconds, with figures that say nothing: whether the bench itself works."""
-    return [
+    every = [
         _blocking(2, 0.3),
-        _streams("2 streams", 2, tokens=10, ramp_s=0, limit_s=10),
-        _replay(100),
+        _streams(2, tokens=10, ramp_s=0, limit_s=10),
+        _of_thread(12, 3),
+        _of_idle_readers(20, 0.5),
+        _of_replay(100),
     ]
+    return [replace(one, fresh=False) for one in every]

@@ -77,6 +77,8 @@ class Wheel:
         self._timer: asyncio.Handle | None = None
         self._timer_at = 0.0
         self._number = 0
+        self.messages = 0
+        """How many of the user's messages the last request had, which `GET /v1/seen` tells."""
 
     def put(self, due: float, connection: "Connection") -> None:
         self._number += 1
@@ -128,10 +130,15 @@ class Connection(asyncio.Protocol):
         if not gap or len(body) < wanted:
             return
         self._buffer = body[wanted:]
+        if head.startswith(b"GET /v1/seen"):
+            told = b'{"messages": %d}' % self._wheel.messages
+            self._write(_HEAD % (b"application/json", b"content-length: %d" % len(told)) + told)
+            return
         self._answer(body[:wanted])
 
     def _answer(self, body: bytes) -> None:
         orders = _ORDER.findall(body)
+        self._wheel.messages = len(orders) or self._wheel.messages
         self._tokens, interval_ms = (int(figure) for figure in orders[-1]) if orders else (1, 0)
         self._interval_s, self._said = interval_ms / 1000, 0
         loop = asyncio.get_running_loop()

@@ -8,7 +8,7 @@ from typing import cast
 
 from bench.tokens import Answer, now_us
 
-__all__ = ["Line", "Reply", "SseText", "connect", "request"]
+__all__ = ["Line", "Reply", "Said", "SseText", "connect", "request"]
 
 Sink = Callable[[bytes, int], None]
 
@@ -22,23 +22,46 @@ class Reply:
     whole: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Said:
+    """How a wire says text: each event ends with `gap`, and the text is the string after `mark`.
+
+    With `only`, it is that of the events which hold these bytes, once in each; else each `mark` is followed by text.
+    """
+
+    mark: bytes = b'"delta":'
+    gap: bytes = b"\n\n"
+    only: bytes = b""
+
+    def parts(self, events: bytes) -> list[bytes]:
+        """Return what stands behind each mark."""
+        if not self.only:
+            return events.split(self.mark)[1:]
+        return [
+            event.split(self.mark, 1)[1]
+            for event in events.split(self.gap)
+            if self.only in event and self.mark in event
+        ]
+
+
 class SseText:
-    """Takes the `delta` of each event out of a stream of server-sent events, and feeds an answer with it."""
+    """Takes the text out of a stream of server-sent events, and feeds an answer with it."""
 
-    __slots__ = ("_answer", "_rest")
+    __slots__ = ("_answer", "_rest", "_said")
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: Answer, said: Said) -> None:
         self._answer = answer
+        self._said = said
         self._rest = b""
 
     def __call__(self, data: bytes, at_us: int) -> None:
         text = self._rest + data if self._rest else data
-        end = text.rfind(b"\n\n")
+        end = text.rfind(self._said.gap)
         if end < 0:
             self._rest = text
             return
-        self._rest = text[end + 2 :]
-        for part in text[:end].split(b'"delta":')[1:]:
+        self._rest = text[end + len(self._said.gap) :]
+        for part in self._said.parts(text[:end]):
             start = part.index(b'"') + 1
             self._answer.feed(part[start : part.index(b'"', start)], at_us)
 
@@ -153,10 +176,13 @@ async def connect(port: int) -> Line:
 
 
 def request(path: str, headers: Mapping[str, str], body: object = None) -> bytes:
-    """Return the bytes of a POST with a JSON body, or of a GET without one."""
-    data = b"" if body is None else json.dumps(body, separators=(",", ":")).encode()
+    """Return the bytes of a POST with a JSON body (bytes are taken as they are), or of a GET without one."""
+    data = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
     lines = [f"{'GET' if body is None else 'POST'} {path} HTTP/1.1", "host: 127.0.0.1"]
     lines += [f"{name}: {value}" for name, value in headers.items()]
-    if body is not None:
-        lines += ["content-type: application/json", f"content-length: {len(data)}"]
+    if body is None:
+        return "\r\n".join([*lines, "", ""]).encode()
+    if "content-type" not in headers:
+        lines.append("content-type: application/json")
+    lines.append(f"content-length: {len(data)}")
     return "\r\n".join([*lines, "", ""]).encode() + data

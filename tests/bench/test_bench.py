@@ -10,14 +10,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from xml.etree import ElementTree
 
+import jsonschema
 import pytest
 from openai import AsyncOpenAI
 
 from bench import run
 from bench.load import Door, Order, WrongAnswer, blocking, streams
-from bench.process import cores
+from bench.process import ROOT, cores
 from bench.servers import Place, model
 from bench.tokens import Answer, prompt, token
+
+SCHEMA = json.loads((ROOT / "bench" / "report.schema.json").read_text(encoding="utf-8"))
 
 pytestmark = pytest.mark.contract("PRF-11")
 
@@ -120,15 +123,27 @@ async def test_a_blocking_answer_that_is_short_has_no_figures() -> None:
 def test_a_tiny_run_measures_all_targets_and_writes_table_json_and_plot(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run.main(["--tiny", "--out", str(tmp_path)]) == 0
+    where = ["--out", str(tmp_path), "--peers", str(tmp_path / "none")]
+    assert run.main(["--tiny", "--targets", "bare,landline,relay,agno", *where]) == 0
     said = capsys.readouterr().out
     assert "landline/bare" in said
     assert "WRONG" not in said
+    assert "agno: not installed. python -m bench.peers agno" in said
     report = json.loads(next(tmp_path.glob("*.json")).read_text(encoding="utf-8"))
+    jsonschema.validate(report, SCHEMA)
     assert report["about"]["faults"] == []
     measured = {row["scenario"]: set(row["figures"]) for row in report["rows"]}
     assert measured["blocking, 2 clients"] == {"bare", "landline", "relay"}
     assert measured["2 streams"] == {"bare", "landline", "relay"}
+    assert measured["thread of 12 messages"] <= {"bare", "landline"}
+    assert measured["20 idle readers"] == {"landline"}
     assert measured["replay, 100 events"] == {"landline"}
+    states = {one["id"]: one["state"] for one in report["about"]["verdicts"]}
+    assert states["PRF-1"] == states["PRF-7"] == "not measured"
     assert ElementTree.parse(next(tmp_path.glob("*.svg"))).getroot().tag.endswith("svg")
     assert sorted(path.suffix for path in tmp_path.iterdir()) == [".json", ".svg"]
+
+
+def test_an_unknown_target_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run.main(["--tiny", "--targets", "bare,lanline"]) == 2
+    assert "lanline" in capsys.readouterr().err

@@ -1,0 +1,1 @@
+"""Known servers with the same kind of agent. Each runs in an environment of its own (bench/peers.py)."""

@@ -101,3 +101,11 @@ def test_objects_of_others_are_not_looked_through() -> None:
             raise AssertionError("a property was asked")
 
     assert clients_of(Mine()) == []
+
+
+def test_a_proxy_that_stands_for_nothing_is_passed_by() -> None:
+    def missing(_: Any) -> Any:
+        raise RuntimeError("nothing here now")
+
+    unbound = type("Unbound", (), {"__class__": property(missing)})()
+    assert clients_of([unbound, CLIENT]) == [HTTP]

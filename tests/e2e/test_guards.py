@@ -115,7 +115,7 @@ async def test_a_blocked_word_is_in_no_byte_of_any_face(server: ServedProcess, a
         if name.startswith("log"):
             events = json.loads(body)["items"]
             told = "".join(event["delta"] for event in events if event["type"] == "text.delta")
-            assert told in ("", "My word is ")
+            assert "My word is ".startswith(told), "what a model streams may come in larger pieces"
             assert events[-1]["error"]["code"] == "guard_blocked"
     assert answers["chat"][0] == 400
     assert answers["tutorials"][0] == 400

@@ -14,8 +14,8 @@ from websockets.frames import Frame
 
 __all__ = ["BODY_S", "HEADERS_S", "MAX_SOCKET_MESSAGE", "HttpWire", "SocketWire", "look"]
 
-HEADERS_S: Final = 13.5
-"""From a connection, or from the first byte of a further request, to the end of the headers: 15 s with the looking."""
+HEADERS_S: Final = 12.5
+"""From a connection, or from the first byte of a further request, to the end of the headers: 15 s with the looking, and with empty lines before."""
 
 BODY_S: Final = 27.0
 """What a body may take for each `PROGRESS_BYTES`: who stalls or drips is cut within 30 s, who is on a slow line is not."""

@@ -194,7 +194,15 @@ async def test_the_client_is_not_given_calls_of_the_agents_own_tools(boot: Boot)
 async def test_a_call_that_the_client_let_pass_was_not_carried_out(tmp_path: Path) -> None:
     async def script(turn: Turn) -> AsyncIterator[Event | Finished]:
         (tool,) = turn.tools
-        asked = Ask(key="c", kind="approval", prompt="", tool=tool.name, call_id="c1", expires_s=60)
+        asked = Ask(
+            key="c",
+            kind="approval",
+            prompt="",
+            tool=tool.name,
+            call_id="c1",
+            arguments={"city": "Rome"},
+            expires_s=60,
+        )
         (answer,) = await turn.line.ask(asked)
         async for item in say("looked" if answer.approve else "nobody looked"):
             yield item
@@ -203,6 +211,7 @@ async def test_a_call_that_the_client_let_pass_was_not_carried_out(tmp_path: Pat
     server = await Server(tmp_path, {"a": script}, clock=clock).boot()
     run = await server.start(carried=Carried(tools=(LOOK,)))
     events = await server.ended(run.id)
+    assert (await server.get(run.id)).status == "waiting"
     while (await server.get(run.id)).status == "waiting":
         await clock.advance(30)
     await server.ended(run.id, after=events[-1].seq)

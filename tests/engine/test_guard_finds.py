@@ -3,7 +3,7 @@
 import time
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from landline.gates.guards import Made, read_rule, rules_of
@@ -58,6 +58,7 @@ async def test_each_guard_finds_what_it_is_for(rule: str, said: str, told: str) 
     ),
     cuts=st.lists(st.integers(1, 9), min_size=1, max_size=40),
 )
+@example(pieces=["xsecret "], cuts=[1])
 async def test_a_stream_is_told_as_the_whole_text_is(pieces: list[str], cuts: list[int]) -> None:
     guards, text = judge("words:redact", "pii", "secrets"), "".join(pieces)
     held, at, step = Held(guards), 0, 0

@@ -30,7 +30,7 @@ def own_cancel() -> BaseException:
 
 
 def odd() -> BaseException:
-    return Odd("password=hunter2")
+    return Odd("the cat is called hunter2")
 
 
 def leaves() -> BaseException:

@@ -136,7 +136,7 @@ async def test_an_agent_that_does_not_let_go_cannot_hold_its_run_up(boot: Boot) 
 @pytest.mark.contract("EVT-8", "TRU-17")
 async def test_an_exception_fails_the_run_without_its_text(boot: Boot) -> None:
     async def broken(turn: Turn) -> AsyncIterator[Event | Finished]:
-        raise RuntimeError("password=hunter2")
+        raise RuntimeError("the cat is called hunter2")
         yield Finished(output=None)
 
     server = await boot(broken=broken)

@@ -138,7 +138,7 @@ async def test_a_tools_exception_stays_out_of_the_log(boot: Boot) -> None:
     """It may hold anything: an address, a query, a password."""
 
     async def pay() -> None:
-        raise RuntimeError("password=hunter2")
+        raise RuntimeError("the cat is called hunter2")
 
     async def script(turn: Turn) -> AsyncIterator[Event | Finished]:
         await turn.line.tool(ToolCall(call_id="c1", name="pay", arguments={}), pay)

@@ -24,7 +24,7 @@ from bench.servers import Place, Target
 
 __all__ = ["as_text", "folded", "owners", "profile", "top"]
 
-_RATE = 200
+_RATE = 100
 _SHOWN = 25
 _STOP_WITHIN_S = 30
 
@@ -100,9 +100,10 @@ def _sampled(found: str, pid: int, path: Path, core: int | None) -> Generator[No
         str(path),
     ]
     with on_core(core):
-        # Nonblocking: a server that is stopped for each look is another server.
+        # Whoever holds the interpreter, and the server stopped for each look: without the first, threads that wait would
+        # count; without the second, two stacks of three were seen torn.
         sampler = subprocess.Popen(
-            [*order, "--duration", "unlimited", "--nonblocking"],
+            [*order, "--duration", "unlimited", "--gil"],
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
         )
@@ -120,7 +121,7 @@ def folded(text: str) -> Counter[tuple[str, ...]]:
     stacks: Counter[tuple[str, ...]] = Counter()
     for line in text.splitlines():
         frames, _, count = line.rpartition(" ")
-        if frames:
+        if frames and count.isdecimal():  # a frame that was read while it changed may have any name
             stacks[tuple(_frame(one) for one in frames.split(";"))] += int(count)
     return stacks
 

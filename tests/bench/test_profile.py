@@ -24,6 +24,10 @@ def test_lines_of_one_function_are_one_and_folders_before_a_package_are_left_out
     assert sum(stacks.values()) == 100
 
 
+def test_a_line_that_is_no_stack_is_left_out() -> None:
+    assert profile.folded(STACKS + "(torn frame\nof text that says no count\n") == profile.folded(STACKS)
+
+
 def test_what_the_standard_library_does_counts_for_its_caller() -> None:
     assert profile.owners(profile.folded(STACKS)) == {
         "landline": 0.6,

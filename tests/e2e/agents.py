@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 from typing import Any
 
@@ -49,6 +50,11 @@ async def hold(run: PlainRun) -> None:
     await asyncio.Event().wait()
 
 
+async def collector(_: PlainRun) -> str:
+    """Tell after how many new objects the garbage collector looks, and whether it leaves alone what was there first."""
+    return f"{gc.get_threshold()[0]} {gc.get_freeze_count() > 0}"
+
+
 async def listener(run: PlainRun) -> None:
     """Say what it is told meanwhile, until it is told to stop."""
     heard: list[str] = []
@@ -65,4 +71,5 @@ agents = [
     landline.agent(eraser, name="eraser", tools=POLICIES),
     landline.agent(hold, name="hold"),
     landline.agent(listener, name="listener"),
+    landline.agent(collector, name="collector"),
 ]

@@ -2,6 +2,7 @@
 
 A ratio has regressed when the median of the rounds is worse than the baseline by more than the metric's tolerance, and
 even its best round is worse than the baseline: the first keeps small changes out, the second a single disturbed round.
+A run that finds one measures once more, and only what is worse again counts.
 """
 
 import json
@@ -16,7 +17,7 @@ __all__ = ["PATH", "TOLERANCES", "Baseline", "regressions"]
 
 PATH = Path(__file__).with_name("baseline.json")
 
-TOLERANCES: Mapping[str, float] = {"turn_cpu_ms": 0.25, "cpu_ms_1k": 0.40}
+TOLERANCES: Mapping[str, float] = {"turn_cpu_ms": 0.35, "cpu_ms_1k": 0.45}
 """What is compared, and how much worse a ratio may be.
 
 CPU time only: how long something waits hangs on what else the machine does, which in CI nobody knows. Four short runs

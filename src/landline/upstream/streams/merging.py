@@ -39,7 +39,7 @@ class Merging:
             return data
         if self._held:
             data, self._held = self._held + data, b""
-        gap = _gap(data)
+        gap = b"\n\n" if b"\r" not in data else _gap(data)
         if gap is None:
             self._untouched = True
             return data
@@ -83,52 +83,40 @@ class Merging:
             quick = self._shapes[0].joined(data, len(pieces))
             if quick is not None:
                 return quick
+        events = [piece + gap for piece in pieces]
         out: list[bytes] = []
-        shape: Shape | None = None
-        run: list[list[bytes]] = []
-        first = b""
-        for piece in pieces:
-            event = piece + gap
-            if shape is not None:
-                values = shape.read(event)
-                if values is not None and shape.joins(values):
-                    run.append(values)
-                    continue
-                out.append(shape.write(run) if len(run) > 1 else first)
-            shape, run = self._begin(event)
-            first = event
-            if shape is None:
-                out.append(event)
-        if shape is not None:
-            out.append(shape.write(run) if len(run) > 1 else first)
+        at = 0
+        while at < len(events):
+            shape, rows = self._read(events, at)
+            if shape is None or len(rows) < 2:
+                out.append(events[at])
+                at += 1
+            else:
+                out += shape.merged(rows)
+                at += len(rows)
         return b"".join(out)
 
-    def _begin(self, event: bytes) -> tuple[Shape | None, list[list[bytes]]]:
-        """Return the event's shape and values, or no shape where nothing may be joined to it."""
+    def _read(self, events: list[bytes], at: int) -> tuple[Shape | None, list[list[bytes]]]:
+        """Return the shape of the event at `at`, None where it has none, and the values of all of that shape from there on."""
         for place, shape in enumerate(self._shapes):
-            values = shape.read(event)
-            if values is not None:
+            rows = shape.read(events, at)
+            if rows:
                 if place:
                     self._shapes.insert(0, self._shapes.pop(place))
-                break
-        else:
-            shape = learn(event)
-            values = shape.read(event) if shape is not None else None
-            if shape is None or values is None:
-                self._strangers += 1
-                self._untouched = self._strangers >= _MOST_STRANGERS
-                return None, []
-            self._shapes = [shape, *self._shapes[: _MOST_SHAPES - 1]]
-        self._strangers = 0
-        if not shape.joins(values) or not shape.begins(values):
+                self._strangers = 0
+                return shape, rows
+        shape = learn(events[at])
+        if shape is None:
+            self._strangers += 1
+            self._untouched = self._strangers >= _MOST_STRANGERS
             return None, []
-        return shape, [values]
+        self._shapes = [shape, *self._shapes[: _MOST_SHAPES - 1]]
+        self._strangers = 0
+        return shape, shape.read(events, at)
 
 
 def _gap(data: bytes) -> bytes | None:
-    """Return what ends an event here, or None when lines do not all end in LF or all in CR LF."""
-    if b"\r" not in data:
-        return b"\n\n"
+    """Return what ends an event here, or None when lines that do not all end in LF do not all end in CR LF."""
     pairs = data.count(b"\r\n")
     returns = data.count(b"\r") - data.endswith(b"\r")
     return b"\r\n\r\n" if pairs == returns == data.count(b"\n") else None

@@ -4,6 +4,9 @@ A shape is learned from one event whose every field is known here. Another event
 the same but for the text (and for a number or a filler that may differ), so two events of one shape can become one by
 joining their texts as they stand in JSON: nothing is decoded, nothing is encoded again.
 
+Which values may differ follows from an event's fields alone. So it is worked out once for a kind of event, found again by
+the event's skeleton (its JSON without the values), and a stream that is like an earlier one learns its shape quickly.
+
 Fields are known by their path; an event with any other field has no shape and passes untouched. The tables follow the
 providers' references as of November 2026 and what servers that speak OpenAI's format add to it.
 """
@@ -12,6 +15,8 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from enum import Enum, auto
+from functools import lru_cache
+from typing import Any, cast
 
 __all__ = ["Shape", "learn"]
 
@@ -34,6 +39,8 @@ class _Is(Enum):
     FILLER = auto()
     """Random characters that hide the length of a token; the last one holds."""
 
+
+_TEXTS = (_Is.SPEECH, _Is.ARGUMENTS)
 
 _CHAT = {
     **dict.fromkeys(
@@ -125,98 +132,123 @@ _GOOGLE = {
     "candidates.0.content.parts.0.text": _Is.SPEECH,
 }
 
-_BY_TYPE: Mapping[bytes, Mapping[str, _Is]] = {
-    b'"content_block_delta"': _ANTHROPIC,
-    b'"response.output_text.delta"': _RESPONSES_TEXT,
-    b'"response.reasoning_text.delta"': _RESPONSES_TEXT,
-    b'"response.reasoning_summary_text.delta"': _RESPONSES_TEXT,
-    b'"response.function_call_arguments.delta"': _RESPONSES_ARGUMENTS,
-    b'"response.mcp_call_arguments.delta"': _RESPONSES_ARGUMENTS,
-    b'"response.custom_tool_call_input.delta"': _RESPONSES_ARGUMENTS,
+_BY_TYPE: Mapping[str, Mapping[str, _Is]] = {
+    "content_block_delta": _ANTHROPIC,
+    "response.output_text.delta": _RESPONSES_TEXT,
+    "response.reasoning_text.delta": _RESPONSES_TEXT,
+    "response.reasoning_summary_text.delta": _RESPONSES_TEXT,
+    "response.function_call_arguments.delta": _RESPONSES_ARGUMENTS,
+    "response.mcp_call_arguments.delta": _RESPONSES_ARGUMENTS,
+    "response.custom_tool_call_input.delta": _RESPONSES_ARGUMENTS,
 }
 
 _FRAME = re.compile(rb"(?:event: ?([a-z_.]+)\r?\n)?data: ?(\{[^\r\n]*\})(?:\r\n\r\n|\n\n)")
-_STRING = re.compile(rb'[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*')
+_TEXT = rb'[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*'
+_STRING = re.compile(_TEXT)
 _NUMBER = re.compile(rb"(?:0|[1-9][0-9]*)")
-_TOKEN = re.compile(
-    rb'[ \t]*(?:("[^"\\\x00-\x1f]*(?:\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})[^"\\\x00-\x1f]*)*")'
-    rb"|(-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?|true|false|null)|([{}\[\]:,]))"
-)
-_MARKS = re.compile(rb"[<|\[]|\\u00(?:3c|3C|5b|5B|7c|7C)|\xe2\x97\x81|\\u25[cC]1")
+_ANY_NUMBER = rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?"
+_VALUE = re.compile(rb':[ \t]*(?:"(%b)"|(%b))' % (_TEXT, _ANY_NUMBER))
+_MARK = rb"(?:[<|\[]|\\u00(?:3[cC]|5[bB]|7[cC])|\xe2\x97\x81|\\u25[cC]1)"
 """What tags such as `<think>` begin with. Some frameworks know a tag by a piece of text that is it and nothing more."""
+_MARKS = re.compile(_MARK)
+_MARKED = re.compile(rb"(?:\A|\x00)" + _MARK)
 
-
-_MARKS_WITHIN = (b"\x00<", b"\x00[", b"\x00|", b"\x00\xe2\x97\x81")
+_SKELETONS = 256
+"""How many kinds of events a process remembers; a provider sends about ten."""
+_NAMES_OF_TYPES = b"|".join(re.escape(name.encode()) for name in _BY_TYPE)
+_SOME_TEXT = re.compile(rb':[ \t]*"(?!(?:%b)?")%b"' % (_NAMES_OF_TYPES, _TEXT))
+_SOME_NUMBER = re.compile(rb":[ \t]*" + _ANY_NUMBER)
 
 
 class Shape:
     """The fixed bytes of an event and what stands between them."""
 
-    __slots__ = ("_between", "_end", "_start", "_steps", "_text", "_whole")
+    __slots__ = ("_between", "_end", "_rows", "_start", "_steps", "_text", "_whole")
 
     def __init__(self, event: bytes, places: list[tuple[int, int, _Is]], text: int) -> None:
         at = 0
-        steps: list[tuple[bytes, re.Pattern[bytes]]] = []
+        steps: list[tuple[bytes, int, re.Pattern[bytes]]] = []
         for start, end, kind in places:
-            steps.append((event[at:start], _NUMBER if kind is _Is.LAST else _STRING))
+            steps.append((event[at:start], start - at, _NUMBER if kind is _Is.LAST else _STRING))
             at = end
         self._steps = tuple(steps)
         self._end = event[at:]
         self._text = text
         self._whole = places[text][2] is _Is.ARGUMENTS
-        self._start = steps[0][0] if len(steps) == 1 else b""
+        self._start = steps[0][0]
         self._between = self._end + self._start
+        self._rows = _rows(tuple([kind for _, _, kind in places]))
 
     def joined(self, data: bytes, events: int) -> bytes | None:
         """Return one event for all in `data`, or None where that is not quickly seen to be right.
 
-        What stands between the end of one text and the beginning of the next is the same everywhere, so it is taken out.
-        That finds all events, because no JSON has an empty line, and then all texts are looked at together.
+        What stands between two values is the same everywhere, so it is taken out, and a byte that no JSON has put there.
+        That finds all events, because no JSON has an empty line. One look at what is left tells whether all may be joined.
         """
-        if not self._start or not data.startswith(self._start) or not data.endswith(self._end):
+        if not data.startswith(self._start) or not data.endswith(self._end):
             return None
-        texts = data[len(self._start) : -len(self._end)].split(self._between)
-        if len(texts) != events:
+        rows = data[len(self._start) : -len(self._end)].split(self._between)
+        if len(rows) != events:
             return None
+        said = b"\x00".join(rows)
+        for fixed, _, _ in self._steps[1:]:
+            said = said.replace(fixed, b"\x01")
+        if self._rows.fullmatch(said) is None or not _is_text(said):
+            return None
+        values, width = said.replace(b"\x00", b"\x01").split(b"\x01"), len(self._steps)
+        # With another number of values, the data itself held one of the two bytes.
+        if len(values) != events * width or not (self._whole or _visible(values[self._text])):
+            return None
+        return self._written(values[self._text :: width], values[-width:])
+
+    def read(self, events: list[bytes], first: int) -> list[list[bytes]]:
+        """Return what stands between the fixed parts of each event from `first` on, up to the next of another shape."""
+        rows: list[list[bytes]] = []
+        for place in range(first, len(events)):
+            event, at, row = events[place], 0, list[bytes]()
+            for fixed, length, pattern in self._steps:
+                found = pattern.match(event, at + length) if event.startswith(fixed, at) else None
+                if found is None:
+                    return rows
+                row.append(found[0])
+                at = found.end()
+            if event[at:] != self._end:
+                return rows
+            rows.append(row)
+        return rows
+
+    def merged(self, rows: list[list[bytes]]) -> list[bytes]:
+        """Return the events that say the same as those which `read` gave `rows` for: one, but for texts that stay alone.
+
+        What may be a tag, or is not UTF-8, is joined with nothing. White space is joined to what precedes it only:
+        frameworks drop it before the first word of an answer when it comes by itself.
+        """
+        texts = [row[self._text] for row in rows]
         said = b"\x00".join(texts)
-        if b'"' in said or b"\\" in said or b"\n" in said or not _is_text(said):
-            return None
-        if not self._whole and (_MARKS.match(said) or any(mark in said for mark in _MARKS_WITHIN)):
-            return None
-        return b"".join((self._start, *texts, self._end)) if self._whole or _visible(texts[0]) else None
+        if _is_text(said) and (self._whole or (_MARKED.search(said) is None and _visible(texts[0]))):
+            return [self._written(texts, rows[-1])]
+        out: list[bytes] = []
+        run: list[bytes] = []
+        last: list[bytes] = []
+        for text, row in zip(texts, rows, strict=True):
+            if _is_text(text) and (self._whole or (_MARKS.match(text) is None and (run or _visible(text)))):
+                run.append(text)
+                last = row
+                continue
+            if run:
+                out.append(self._written(run, last))
+                run = []
+            out.append(self._written([text], row))
+        if run:
+            out.append(self._written(run, last))
+        return out
 
-    def read(self, event: bytes) -> list[bytes] | None:
-        """Return what stands between the fixed parts of an event of this shape, or None for one of another."""
-        at, values = 0, list[bytes]()
-        for fixed, pattern in self._steps:
-            if not event.startswith(fixed, at):
-                return None
-            at += len(fixed)
-            found = pattern.match(event, at)
-            if found is None:
-                return None
-            values.append(found[0])
-            at = found.end()
-        return values if len(event) - at == len(self._end) and event.endswith(self._end) else None
-
-    def joins(self, values: list[bytes]) -> bool:
-        """Tell whether the text may stand in one event with other text: what may be a tag, or is not UTF-8, may not."""
-        text = values[self._text]
-        return _is_text(text) and (self._whole or _MARKS.match(text) is None)
-
-    def begins(self, values: list[bytes]) -> bool:
-        """Tell whether more text may follow in the same event: white space alone may not be followed by any.
-
-        Frameworks drop white space before the first word of an answer when it comes by itself.
-        """
-        return self._whole or _visible(values[self._text])
-
-    def write(self, runs: list[list[bytes]]) -> bytes:
-        """Return one event for all of `runs`, which `read` gave: their texts in order, the last of all else."""
-        said = list(runs[-1])
-        said[self._text] = b"".join([values[self._text] for values in runs])
+    def _written(self, texts: list[bytes], last: list[bytes]) -> bytes:
+        """Return one event with all of `texts`, and all else as in `last`."""
+        said = last.copy()
+        said[self._text] = b"".join(texts)
         pieces: list[bytes] = []
-        for (fixed, _), value in zip(self._steps, said, strict=True):
+        for (fixed, _, _), value in zip(self._steps, said, strict=True):
             pieces += fixed, value
         return b"".join((*pieces, self._end))
 
@@ -230,118 +262,109 @@ def learn(event: bytes) -> Shape | None:
     frame = _FRAME.fullmatch(event) if len(event) <= _LONGEST else None
     if frame is None:
         return None
-    try:
-        leaves = dict(_leaves(event, frame.start(2), frame.end(2)))
-    except ValueError:
+    skeleton = _SOME_NUMBER.sub(b":0", _SOME_TEXT.sub(b':"0"', frame[2]))
+    recipe = _recipe(skeleton, frame[1])
+    if recipe is None:
         return None
-    kind = leaves.get("type")
-    if kind is not None:
-        known = _BY_TYPE.get(event[slice(*kind)])
-    else:
-        known = _GOOGLE if "candidates.0.content.parts.0.text" in leaves else _CHAT
-    if known is None or not _names_its_type(event, frame, kind):
-        return None
-    return _shape(event, leaves, known)
-
-
-def _names_its_type(event: bytes, frame: re.Match[bytes], kind: tuple[int, int] | None) -> bool:
-    return frame[1] is None or (kind is not None and event[slice(*kind)] == b'"%b"' % frame[1])
-
-
-def _shape(event: bytes, leaves: Mapping[str, tuple[int, int]], known: Mapping[str, _Is]) -> Shape | None:
+    values = list(_VALUE.finditer(event, frame.start(2), frame.end(2)))
     places: list[tuple[int, int, _Is]] = []
-    texts: list[tuple[int, int, _Is]] = []
-    for path, (start, end) in leaves.items():
-        rule, value = known.get(path), event[start:end]
-        empty = value in (b"null", b'""', b"[]")
+    text = 0
+    for place, kind in recipe:
+        start, end = values[place].span(values[place].lastindex or 0)
+        if kind is _Is.LAST and _NUMBER.fullmatch(event, start, end) is None:
+            return None
+        if kind in _TEXTS:
+            text = len(places)
+        places.append((start, end, kind))
+    return Shape(event, places, text)
+
+
+@lru_cache(_SKELETONS)
+def _recipe(skeleton: bytes, name: bytes | None) -> tuple[tuple[int, _Is], ...] | None:
+    """Return which values of an event may differ from its neighbour's, or None when anything in it is not known.
+
+    A value is counted by where it stands among all strings and numbers that have a name, from 0. Those in an array have
+    none, and no field that is known here is one of them.
+
+    Args:
+        skeleton: The event's JSON, with "0" for each string that is neither empty nor the name of a type known here, and
+            with 0 for each number. All events of one skeleton have the same fields in the same order: where it is JSON,
+            each "0" and 0 is a whole value, and any other string or number in its place is JSON just as well.
+        name: What the event's frame calls it.
+    """
+    try:
+        fields = json.loads(
+            skeleton.decode(), object_pairs_hook=_distinct, parse_float=_no_json, parse_constant=_no_json
+        )
+        leaves = list(_leaves("", fields, 0))
+    except (ValueError, RecursionError):
+        return None
+    kind = fields.get("type")
+    if name is not None and (not isinstance(kind, str) or kind.encode() != name):
+        return None
+    if "type" in fields:
+        known = _BY_TYPE.get(kind) if isinstance(kind, str) else None
+    else:
+        known = _GOOGLE if any(path == "candidates.0.content.parts.0.text" for path, _ in leaves) else _CHAT
+    return None if known is None else _picked(leaves, known)
+
+
+def _picked(leaves: list[tuple[str, Any]], known: Mapping[str, _Is]) -> tuple[tuple[int, _Is], ...] | None:
+    picked: list[tuple[int, _Is]] = []
+    count = -1
+    for path, value in leaves:
+        rule = known.get(path)
+        empty = value in (None, "", [])
+        text, number = isinstance(value, str), type(value) is int
+        count += text or number
         if rule is None or (rule is _Is.NOTHING and not empty):
             return None
-        if rule in (_Is.SPEECH, _Is.ARGUMENTS) and not empty:
-            if value[:1] != b'"':
+        if rule in (_Is.FILLER, _Is.LAST) or (rule in _TEXTS and not empty):
+            if not (number if rule is _Is.LAST else text):
                 return None
-            texts.append((start + 1, end - 1, rule))
-        elif rule is _Is.FILLER:
-            if value[:1] != b'"':
-                return None
-            places.append((start + 1, end - 1, rule))
-        elif rule is _Is.LAST:
-            if _NUMBER.fullmatch(value) is None:
-                return None
-            places.append((start, end, rule))
+            picked.append((count, rule))
     # Of two texts in one event nobody knows which comes first once several are joined.
-    if len(texts) != 1:
-        return None
-    places = sorted(places + texts)
-    return Shape(event, places, places.index(texts[0]))
+    texts = [rule for _, rule in picked if rule in _TEXTS]
+    return tuple(picked) if len(texts) == 1 else None
 
 
-def _leaves(data: bytes, at: int, end: int) -> Iterator[tuple[str, tuple[int, int]]]:
-    """Yield the path of each value of a JSON object that holds no other, with its place.
+def _leaves(path: str, value: Any, depth: int) -> Iterator[tuple[str, Any]]:
+    """Yield the path of each value that holds no other, in their order.
 
     Raises:
-        ValueError: It is not JSON, is too deep, or has a name twice.
+        ValueError: It is too deep.
     """
-    tokens = _Tokens(data, at, end)
-    yield from tokens.value("", 0)
-    if not tokens.ended:
-        raise ValueError("more than one value")
+    if depth > _DEEPEST:
+        raise ValueError("too deep")
+    inner: list[tuple[str, Any]] = []
+    if isinstance(value, dict):
+        inner = list(cast("dict[str, Any]", value).items())
+    elif isinstance(value, list):
+        inner = [(str(place), item) for place, item in enumerate(cast("list[Any]", value))]
+    if not inner:
+        yield path, value
+        return
+    for name, item in inner:
+        yield from _leaves(f"{path}.{name}" if depth else name, item, depth + 1)
 
 
-class _Tokens:
-    """A reader of JSON that keeps places and no values."""
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    fields = dict(pairs)
+    if len(fields) < len(pairs) or any(not name or "." in name for name in fields):
+        raise ValueError("a name twice, or one that a path cannot have")
+    return fields
 
-    def __init__(self, data: bytes, at: int, end: int) -> None:
-        self._data, self._at, self._end = data, at, end
 
-    @property
-    def ended(self) -> bool:
-        return not self._data[self._at : self._end].strip(b" \t")
+def _no_json(text: str) -> None:
+    raise ValueError(f"no number of an event: {text}")
 
-    def value(self, path: str, depth: int) -> Iterator[tuple[str, tuple[int, int]]]:
-        if depth > _DEEPEST:
-            raise ValueError("too deep")
-        token, start = self._next()
-        if token not in (b"{", b"["):
-            if token in (b"}", b"]", b":", b","):
-                raise ValueError("no value")
-            yield path, (start, self._at)
-            return
-        closing = b"}" if token == b"{" else b"]"
-        if self._peek() == closing:
-            self._next()
-            yield path, (start, self._at)
-            return
-        names = set[str]()
-        while True:
-            name = str(len(names)) if closing == b"]" else self._name()
-            if name in names:
-                raise ValueError("a name twice")
-            names.add(name)
-            yield from self.value(f"{path}.{name}" if path else name, depth + 1)
-            token, _ = self._next()
-            if token == closing:
-                return
-            if token != b",":
-                raise ValueError("no comma")
 
-    def _name(self) -> str:
-        token, _ = self._next()
-        colon, _ = self._next()
-        if token[:1] != b'"' or colon != b":" or b"\\" in token or b"." in token:
-            raise ValueError("no name")
-        return token[1:-1].decode()
-
-    def _next(self) -> tuple[bytes, int]:
-        found = _TOKEN.match(self._data, self._at, self._end)
-        if found is None:
-            raise ValueError("no JSON")
-        self._at = found.end()
-        place = found.lastindex or 0
-        return found[place], found.start(place)
-
-    def _peek(self) -> bytes:
-        found = _TOKEN.match(self._data, self._at, self._end)
-        return b"" if found is None else found[found.lastindex or 0]
+@lru_cache(64)
+def _rows(kinds: tuple[_Is, ...]) -> re.Pattern[bytes]:
+    """Return what matches values of these kinds with 01 between two, any number of times with 00 between."""
+    of = {_Is.SPEECH: b"(?!%b)%b" % (_MARK, _TEXT), _Is.LAST: _NUMBER.pattern}
+    row = rb"\x01".join([of.get(kind, _TEXT) for kind in kinds])
+    return re.compile(rb"%b(?:\x00%b)*" % (row, row))
 
 
 def _is_text(data: bytes) -> bool:

@@ -71,8 +71,8 @@ class Speech:
         yield from self._retract("rejected")
         self._begin(output_is_text=output_is_text)
 
-    def take(self, event: object) -> Iterator[Event]:
-        """Map one event of a live response."""
+    def take(self, event: object, before: int = 0) -> Iterator[Event]:
+        """Map one event of a live response; `before`: so many parts of it came in an earlier stream."""
         match event:
             case (
                 PartStartEvent(part=TextPart(content=text), index=index)
@@ -81,8 +81,8 @@ class Speech:
                 if not self._output_is_text:
                     yield from self._speak(text)
                 else:
-                    self._shapes.setdefault(index, self._outputs.text)
-                    yield from self._write(index, text)
+                    self._shapes.setdefault(index + before, self._outputs.text)
+                    yield from self._write(index + before, text)
             case (
                 PartStartEvent(part=ThinkingPart(content=text))
                 | PartDeltaEvent(delta=ThinkingPartDelta(content_delta=text))
@@ -93,11 +93,11 @@ class Speech:
                     yield ReasoningDelta(message_id=self._id, delta=text)
             case PartStartEvent(part=ToolCallPart(tool_name=name, args=args), index=index):
                 if self._outputs.is_tool(name):
-                    self._shapes[index] = self._outputs.tool(name)
-                    yield from self._write(index, cast("str | dict[str, Any] | None", args))
+                    self._shapes[index + before] = self._outputs.tool(name)
+                    yield from self._write(index + before, cast("str | dict[str, Any] | None", args))
             case PartDeltaEvent(delta=ToolCallPartDelta(args_delta=args), index=index):
-                if index in self._shapes:
-                    yield from self._write(index, args)
+                if index + before in self._shapes:
+                    yield from self._write(index + before, args)
             case _:
                 return
 

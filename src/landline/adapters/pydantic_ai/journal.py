@@ -78,7 +78,7 @@ class Journal(AbstractCapability[Any]):
         self._doubtful: list[Ask] = []
         self.replayed = False
         """Whether the last model request was answered from the journal."""
-        self.output_mode = "text"
+        self._output_mode = "text"
         self.model: str | None = None
         self.answers: dict[str, Any] = {}
         """Answers that stand for a tool's result, by call id."""
@@ -99,11 +99,12 @@ class Journal(AbstractCapability[Any]):
         """Answer request number k from the journal, or make it and record the whole response."""
         key = f"model:{self._requests}"
         ordinal, self._requests = self._requests, self._requests + 1
-        self.output_mode = _output_mode(request_context)
+        self._output_mode = _output_mode(request_context)
         if ordinal == 0 and self._servers.of_run and ctx.tool_manager is not None:
             self._line.knows(*await names_of_run(ctx.tool_manager.toolset))
         stored = self._line.recorded(key)
         self.replayed = stored is not None
+        await self.begins()
         if stored is not None:
             self._deliver(ctx)
             return self._learn(load_response(stored))
@@ -123,6 +124,14 @@ class Journal(AbstractCapability[Any]):
         self._line.record(key, ModelMessagesTypeAdapter.dump_json([response]))
         await self._line.emit(usage_of(response), *provider_tools(response))
         return self._learn(response)
+
+    async def begins(self) -> None:
+        """Hear that a response begins; on the long way the turn tells it."""
+
+    @property
+    def output_is_text(self) -> bool:
+        """Whether the text of the response that begins is the output, as JSON."""
+        return self._output_mode in ("native", "prompted")
 
     def _deliver(self, ctx: RunContext[Any]) -> None:
         """Put what was handed over before a replayed request into history: only a request that is made does so itself."""

@@ -4,21 +4,24 @@ Pulling keeps the order: all text of a response is handed over before any of its
 buffer in between, so closing the generator closes the model's HTTP stream.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Any
 
 from msgspec import Raw
-from pydantic_ai import Agent
+from pydantic_ai import Agent, CallToolsNode, ModelRequestNode
+from pydantic_ai.capabilities import AbstractCapability
 from pydantic_ai.messages import FunctionToolResultEvent
 from pydantic_ai.run import AgentRun
 from pydantic_ai.settings import ModelSettings
 
+from landline.adapters.pydantic_ai.alone import LoneJournal, is_alone
 from landline.adapters.pydantic_ai.approvals import Approvals
 from landline.adapters.pydantic_ai.brought import brought
 from landline.adapters.pydantic_ai.events import Speech
 from landline.adapters.pydantic_ai.failures import agent_failed
 from landline.adapters.pydantic_ai.journal import Journal
-from landline.adapters.pydantic_ai.mcp import McpServers
+from landline.adapters.pydantic_ai.mcp import McpServers, RunServers
 from landline.adapters.pydantic_ai.messages import FRAMEWORK, VERSION, dump_native, history_of, prompt_of
 from landline.adapters.pydantic_ai.partial import Outputs
 from landline.adapters.pydantic_ai.results import plain
@@ -38,7 +41,7 @@ async def run_turn(turn: Turn, servers: McpServers) -> AsyncIterator[Event | Fin
     said: list[Speech] = []
     wanted = None if turn.output_schema is None else Wanted(turn.output_schema, turn.agent)
     try:
-        journal = Journal(turn, await servers.ready(turn))
+        journal, capabilities = _capabilities(turn, await servers.ready(turn))
         history = await history_of(turn.history, turn.line)
         async with turn.agent.iter(
             await prompt_of(turn.input, turn.line),
@@ -47,13 +50,15 @@ async def run_turn(turn: Turn, servers: McpServers) -> AsyncIterator[Event | Fin
             model_settings=_settings(turn),
             run_id=turn.run_id,
             conversation_id=turn.thread_id,
-            capabilities=[journal, Approvals(turn, journal)],
+            capabilities=capabilities,
             toolsets=brought(turn.tools),
             infer_name=False,
             **({} if wanted is None else {"output_type": wanted.type}),
         ) as run:
             speech = Speech(turn.line.emitted_text, Outputs(run.ctx.deps.output_schema))
             said.append(speech)
+            if isinstance(journal, LoneJournal) and is_alone(run.ctx.deps.root_capability):
+                journal.speech = speech
             async for event in _steps(run, journal, speech, turn):
                 yield event
             result = run.result
@@ -72,6 +77,14 @@ async def run_turn(turn: Turn, servers: McpServers) -> AsyncIterator[Event | Fin
         raise (wanted.failure(failed) if wanted else failed) from error
 
 
+def _capabilities(turn: Turn, servers: RunServers) -> tuple[Journal, list[AbstractCapability[Any]]]:
+    if is_alone(turn.agent.root_capability):
+        journal = LoneJournal(turn, servers)
+        return journal, [journal]
+    journal = Journal(turn, servers)
+    return journal, [journal, Approvals(turn, journal)]
+
+
 async def _steps(
     run: AgentRun[Any, Any], journal: Journal, speech: Speech, turn: Turn
 ) -> AsyncIterator[Event]:
@@ -79,24 +92,42 @@ async def _steps(
     async for node in run:
         if Agent.is_model_request_node(node):
             asked_model = True
-            async with node.stream(run.ctx) as stream:
-                for event in speech.begin(output_is_text=journal.output_mode in ("native", "prompted")):
+            if isinstance(journal, LoneJournal) and journal.speech is not None:
+                said = journal.told(node.run(run.ctx))
+            else:
+                said = _heard(node, run, journal, speech)
+            async with aclosing(said):
+                async for event in said:
                     yield event
-                if not journal.replayed:
-                    async for part in stream:
-                        for event in speech.take(part):
-                            yield event
         elif Agent.is_call_tools_node(node):
             # A first node of this kind only closes what an earlier turn left open.
             for event in speech.settle(node.model_response, replayed=journal.replayed) if asked_model else ():
                 yield event
-            async with node.stream(run.ctx) as events:
-                async for event in events:
-                    if isinstance(event, FunctionToolResultEvent):
-                        await journal.settle(event.part)
+            if node.model_response.tool_calls:
+                await _settle(node, run, journal)
             if doubtful := journal.take_doubtful():
                 await turn.line.ask(*doubtful)
             await _steer(run, journal, turn)
+
+
+async def _heard(
+    node: ModelRequestNode[Any, Any], run: AgentRun[Any, Any], journal: Journal, speech: Speech
+) -> AsyncGenerator[Event]:
+    """The long way: the response passes everything of the agent's own that listens, and may change it."""
+    async with node.stream(run.ctx) as stream:
+        for event in speech.begin(output_is_text=journal.output_is_text):
+            yield event
+        if not journal.replayed:
+            async for part in stream:
+                for event in speech.take(part):
+                    yield event
+
+
+async def _settle(node: CallToolsNode[Any, Any], run: AgentRun[Any, Any], journal: Journal) -> None:
+    async with node.stream(run.ctx) as events:
+        async for event in events:
+            if isinstance(event, FunctionToolResultEvent):
+                await journal.settle(event.part)
 
 
 async def _steer(run: AgentRun[Any, Any], journal: Journal, turn: Turn) -> None:

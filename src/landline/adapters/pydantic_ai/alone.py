@@ -52,6 +52,7 @@ class LoneJournal(Journal):
         self._ctx: RunContext[Any] | None = None
         self.speech: Speech | None = None
         """What the run says; None on the long way, where the turn hears it itself."""
+        self._heard = False
         self._said: Sequence[Event] = ()
         self._ready, self._taken = asyncio.Event(), asyncio.Event()
 
@@ -82,8 +83,8 @@ class LoneJournal(Journal):
         finally:
             if not task.done():
                 task.cancel()
-                await asyncio.wait([task])
-                task.cancelled() or task.exception()  # whatever it ended with, nobody is there to hear of it
+                # Whatever it ends with, nobody is there to hear of it.
+                await asyncio.gather(task, return_exceptions=True)
 
     async def _say(self, events: Iterator[Event]) -> None:
         """Hand events to `told` and go on when they are taken: nothing is read ahead of the log."""
@@ -95,6 +96,7 @@ class LoneJournal(Journal):
 
     async def begins(self) -> None:
         """Tell that a response begins."""
+        self._heard = False
         if self.speech is not None:
             await self._say(self.speech.begin(output_is_text=self.output_is_text))
 
@@ -121,12 +123,11 @@ class LoneJournal(Journal):
             ModelRequestTimeout: Nothing came within the setting `first_event_timeout`.
         """
         paused = _paused(messages)
-        patience = None if paused else _first_event_timeout(model, settings)
-        with anyio.CancelScope() if patience else nullcontext() as first:
-            if first is not None and patience is not None:
-                first.deadline = anyio.current_time() + patience
+        patience = None if self._heard else _first_event_timeout(model, settings)
+        with nullcontext() if patience is None else anyio.move_on_after(patience) as first:
             async with model.request_stream(messages, settings, parameters, self._ctx) as stream:
                 async for part in stream:
+                    self._heard = True
                     if first is not None:
                         first.deadline = inf
                     if self.speech is not None:

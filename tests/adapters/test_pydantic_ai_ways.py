@@ -107,7 +107,6 @@ async def test_an_agents_own_handler_decides_before_a_human_is_asked() -> None:
     assert (ran, line.questions) == (["t"], {})
 
 
-@pytest.mark.contract("RES-1")
 async def test_a_model_that_says_nothing_is_given_up_after_its_first_event_timeout() -> None:
     stopped = asyncio.Event()
 

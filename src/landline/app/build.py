@@ -48,7 +48,7 @@ from landline.telemetry.audit import AuditLog
 from landline.web.docs import docs
 from landline.web.door import Door
 from landline.web.drain import Drain
-from landline.web.face import FacePorts
+from landline.web.face import FacePorts, own
 from landline.web.guard import Guard
 from landline.web.health import Health
 from landline.web.host_routes import HostRoutes
@@ -362,10 +362,7 @@ class Landline:
             redirect_slashes=False,
             lifespan=lifespan,
         )
-        for face in self._faces():
-            app.include_router(face)
-        if settings.docs:
-            app.include_router(docs(self.door))
+        own(app, [*self._faces(), *([docs(self.door)] if settings.docs else [])])
         if "native" in settings.faces:
             app.add_route("/", home, include_in_schema=False)
         install(app)

@@ -8,6 +8,7 @@ from typing import Annotated, Final, cast
 from urllib.parse import parse_qsl
 
 from fastapi import Depends, Security
+from fastapi.dependencies.models import Dependant
 from fastapi.security import APIKeyHeader, HTTPBearer
 from starlette.requests import HTTPConnection, Request
 
@@ -25,7 +26,16 @@ from landline.web.page_sign_in import page_caller
 from landline.web.problems import request_id
 from landline.web.stream_tokens import PARAMETER, stream_caller
 
-__all__ = ["CallerOf", "Needed", "admit", "check_scopes", "credential_of", "with_context", "with_contexts"]
+__all__ = [
+    "CallerOf",
+    "Needed",
+    "admit",
+    "check_scopes",
+    "credential_of",
+    "solved",
+    "with_context",
+    "with_contexts",
+]
 
 Needed = str | tuple[str, ...]
 """A scope that is needed, or several of which one is enough."""
@@ -204,8 +214,8 @@ _API_KEY = _ApiKey(auto_error=False, scheme_name="api_key", name="X-API-Key", de
 
 async def _caller(
     connection: HTTPConnection,
-    _bearer: Annotated[None, Security(_BEARER)],
-    _key: Annotated[None, Security(_API_KEY)],
+    _bearer: Annotated[None, Security(_BEARER)] = None,
+    _key: Annotated[None, Security(_API_KEY)] = None,
 ) -> Caller:
     # Admitted by the route before its body was read: a stranger's body is never parsed.
     return cast("Caller", connection.scope["state"]["caller"])
@@ -213,6 +223,12 @@ async def _caller(
 
 CallerOf = Annotated[Caller, Depends(_caller)]
 """The caller, in a handler's signature."""
+
+
+def solved(dependant: Dependant) -> Dependant:
+    """Return what of a handler's signature is solved with each request: the schemes are there for the schema alone."""
+    asked = [replace(one, dependencies=[]) if one.call is _caller else one for one in dependant.dependencies]
+    return replace(dependant, dependencies=asked)
 
 
 async def with_context(ports: FacePorts, caller: Caller, request: Request, wanted: StartRun) -> StartRun:

@@ -18,7 +18,7 @@ from starlette.routing import BaseRoute, Mount
 from landline.model.callers import KNOWN_SCOPES
 from landline.model.errors import FieldError, Invalid, Unauthenticated
 from landline.web import strict_json
-from landline.web.caller import Needed, admit
+from landline.web.caller import Needed, admit, solved
 from landline.web.door import Door
 from landline.web.headers import Hardened, harden
 from landline.web.limits import arrived, hold_stream, settled, tally_of, told
@@ -152,7 +152,10 @@ class LandlineRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Any]:
         """Wrap the handler: admit first, then read, and tell what went wrong."""
+        # The handler solves less than the document shows, which is read from the same attribute later.
+        shown, self.dependant = self.dependant, solved(self.dependant)
         handle = cast("Callable[[Request], Awaitable[Response]]", super().get_route_handler())
+        self.dependant = shown
         door, scopes, tell = self.door, self.scopes, type(self).tell
         reads_json = self.body_field is not None
         streamed = hasattr(self.endpoint, "__landline_stream_tokens__")

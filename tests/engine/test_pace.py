@@ -1,7 +1,9 @@
-"""The rest between commits: many streaming runs are stored in larger steps, and nobody who waits is made to wait."""
+"""When the log commits: many streaming runs, and those that nobody is told of, are stored in larger steps, and nobody
+who waits is made to wait.
+"""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
@@ -9,8 +11,9 @@ from landline.model.callers import LOCAL
 from landline.model.events import Event, MessageCompleted, MessageStarted, TextDelta
 from landline.model.ids import new_id
 from landline.ports.adapter import Finished, ToolCall, Turn
+from landline.ports.store import Append, Appended
 from landline.testing.clock import VirtualClock
-from tests.engine.conftest import Boot
+from tests.engine.conftest import Boot, Server
 
 
 @pytest.mark.contract("EVT-6", "PRF-2")
@@ -47,3 +50,103 @@ async def test_tokens_of_many_runs_rest_and_what_must_be_on_disk_does_not(boot: 
         ends = [(await server.ended(run.id))[-1].type for run in runs]
     assert ends == ["run.completed"] * 60
     assert (await server.core.runs.get(LOCAL, runs[0].id)).output == "done"
+
+
+def counted(server: Server) -> list[Sequence[Append]]:
+    """Return what the engine commits from here on, a list for each commit."""
+    commits: list[Sequence[Append]] = []
+    append = server.store.append
+
+    async def appended(batches: Sequence[Append]) -> list[Appended]:
+        commits.append(batches)
+        return await append(batches)
+
+    server.store.append = appended
+    return commits
+
+
+async def halting(boot: Boot, said: asyncio.Event, go: asyncio.Event) -> Server:
+    """Return a server on a clock that stands still, whose agent says three words and waits before it ends."""
+
+    async def halts(turn: Turn) -> AsyncIterator[Event | Finished]:
+        message_id = new_id()
+        yield MessageStarted(message_id=message_id, role="assistant")
+        for word in ("a", "b", "c"):
+            yield TextDelta(message_id=message_id, delta=word)
+            await asyncio.sleep(0.01)
+        said.set()
+        await go.wait()
+        yield MessageCompleted(message_id=message_id, text="abc")
+        yield Finished(output="abc")
+
+    server = await boot(halts=halts)
+    await server.crash()
+    server.clock = VirtualClock()
+    await server.boot()
+    return server
+
+
+@pytest.mark.contract("PRF-1")
+async def test_a_run_that_nobody_is_told_of_is_one_commit_after_its_acceptance(boot: Boot) -> None:
+    said, go = asyncio.Event(), asyncio.Event()
+    server = await halting(boot, said, go)
+    commits, run = counted(server), await server.start()
+    go.set()
+    async with asyncio.timeout(5):
+        waited = [batch async for batch in server.core.runs.follow(LOCAL, run.id, at_once=False)]
+    assert len(commits) == 1
+    assert [event.type for batch in waited for event in batch][-1] == "run.completed"
+    assert (await server.get(run.id)).output == "abc"
+
+
+@pytest.mark.contract("EVT-6")
+async def test_what_nobody_is_told_of_is_stored_a_twentieth_of_a_second_later(boot: Boot) -> None:
+    said, go = asyncio.Event(), asyncio.Event()
+    server = await halting(boot, said, go)
+    run = await server.start()
+    await said.wait()
+
+    async def stored() -> bytes:
+        events = await server.store.events(LOCAL, run.id, after=0, limit=100)
+        return b"".join(event.body for event in events)
+
+    assert b"text.delta" not in await stored()
+    assert isinstance(server.clock, VirtualClock)
+    await server.clock.advance(0.05)
+    async with asyncio.timeout(5):
+        while b"text.delta" not in await stored():  # noqa: ASYNC110 - the store says nothing of itself
+            await asyncio.sleep(0.01)
+    go.set()
+    assert (await server.ended(run.id))[-1].type == "run.completed"
+
+
+@pytest.mark.contract("EVT-6")
+async def test_who_comes_to_read_is_told_at_once_what_has_gathered_and_what_comes_then(boot: Boot) -> None:
+    said, go = asyncio.Event(), asyncio.Event()
+    server = await halting(boot, said, go)
+    run = await server.start()
+    await said.wait()
+    told: list[str] = []
+    async with asyncio.timeout(5):  # no tick of the clock
+        async for batch in server.core.runs.follow(LOCAL, run.id):
+            told += [event.type for event in batch]
+            if "text.delta" in told:
+                go.set()
+    assert told[-1] == "run.completed"
+
+
+@pytest.mark.contract("EVT-6")
+async def test_a_run_that_is_read_is_stored_as_it_speaks_whoever_else_only_waits(boot: Boot) -> None:
+    said, go = asyncio.Event(), asyncio.Event()
+    server = await halting(boot, said, go)
+    commits, run = counted(server), await server.start()
+    go.set()
+
+    async def wait() -> None:
+        async for _ in server.core.runs.follow(LOCAL, run.id, at_once=False):
+            pass
+
+    async with asyncio.timeout(5):
+        _, events = await asyncio.gather(wait(), server.ended(run.id))
+    assert [event.type for event in events].count("text.delta") == 3
+    assert len(commits) >= 4

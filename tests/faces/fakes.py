@@ -213,7 +213,7 @@ class FakeRuns:
         return Started(run=run)
 
     async def follow(
-        self, caller: Caller, run_id: str, *, after: int = 0, live: bool = True
+        self, caller: Caller, run_id: str, *, after: int = 0, live: bool = True, at_once: bool = True
     ) -> AsyncIterator[Sequence[Stamped]]:
         w = self.w
         w.own(caller, run_id, w.run_rows)

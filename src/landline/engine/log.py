@@ -14,6 +14,7 @@ from typing import Any
 from landline.engine.fold import Fold
 from landline.engine.loop import Bells, Tasks
 from landline.engine.meter import Meter
+from landline.engine.pace import Pace
 from landline.model.errors import AgentFailed, StorageFailed
 from landline.model.events import (
     TERMINAL_EVENTS,
@@ -61,15 +62,6 @@ LARGEST_DELTA = 4_096
 
 READ_BYTES = 32 * 1024
 """About how much a reader is handed at once; a stalled one holds no more than that."""
-
-PACE_PER_RUN_S = 0.0001
-PACE_LEAST_S = 0.002
-PACE_MOST_S = 0.05
-"""Rest between two commits of tokens only: 0.1 ms a live run, nothing below 20 runs, at most half of what EVT-6 allows.
-
-A commit costs a thread switch and a transaction however little is in it, and each one wakes the readers; hundreds of
-streaming runs are told in larger, rarer steps. What must be on disk ends the rest at once.
-"""
 
 RETRY_S = 0.5
 """Pause before a refused commit is tried again: a full disk may be emptied."""
@@ -265,7 +257,7 @@ class RunLog:
         waiter: asyncio.Future[Appended] = asyncio.get_running_loop().create_future()
         self._waiters.append(waiter)
         self._log.dirty(self)
-        self._log.hurry()
+        self._log.pace.hurry()
         return await waiter
 
 
@@ -277,11 +269,9 @@ class Log:
         self.clock = clock
         self._live: dict[str, RunLog] = {}
         self._dirty: dict[str, RunLog] = {}
-        self._wake = asyncio.Event()
+        self.pace = Pace(clock)
         self._idle = asyncio.Event()
         self._idle.set()
-        self._awaited = False
-        self._rest: asyncio.Future[None] | None = None
 
     def start(self) -> None:
         """Begin to commit."""
@@ -301,16 +291,7 @@ class Log:
         """Have `run_log` in the next commit."""
         self._dirty[run_log.run_id] = run_log
         self._idle.clear()
-        self._wake.set()
-
-    def hurry(self) -> None:
-        """Commit without a rest: somebody waits for it."""
-        self._awaited = True
-        self._end_rest()
-
-    def _end_rest(self) -> None:
-        if self._rest is not None and not self._rest.done():
-            self._rest.set_result(None)
+        self.pace.said(run_log.run_id)
 
     def closed(self, run_log: RunLog) -> None:
         """Forget a run that is not live any more, and wake its readers: the rest is in the store."""
@@ -320,13 +301,15 @@ class Log:
 
     async def drained(self) -> None:
         """Return when nothing waits to be stored."""
+        self.pace.now()
         await self._idle.wait()
 
     async def _commit_forever(self) -> None:
         while True:
-            await self._wake.wait()
-            self._wake.clear()
-            taken, self._dirty, self._awaited = self._dirty, {}, False
+            await self.pace.due()
+            if not self._dirty:
+                continue
+            taken, self._dirty = self._dirty, {}
             at = iso(self.clock.now())
             work = [(run_log, *run_log.take(at)) for run_log in taken.values()]
             results = await self._append([batch for _, batch, _ in work])
@@ -334,12 +317,7 @@ class Log:
                 self._deliver(run_log, batch, waiters, result)
             if not self._dirty:
                 self._idle.set()
-            pace_s = min(PACE_MOST_S, len(self._live) * PACE_PER_RUN_S)
-            if pace_s >= PACE_LEAST_S and not self._awaited:
-                self._rest = asyncio.get_running_loop().create_future()
-                timer = self.clock.call_later(pace_s, self._end_rest)
-                await self._rest
-                timer.cancel()
+            await self.pace.rest(len(self._live))
 
     async def _append(self, batches: list[Append]) -> Sequence[Appended | None]:
         """Store the batches, however long a refusing disk takes: the runs stay and their readers wait (REL-8)."""

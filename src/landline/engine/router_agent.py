@@ -48,7 +48,7 @@ class RouterAgent:
             await self._store.update_thread(
                 caller, run.thread_id, ThreadPatch(at=iso(self._clock.now()), archived=True)
             )
-            async for _ in self._runs.follow(caller, run.id):
+            async for _ in self._runs.follow(caller, run.id, at_once=False):
                 pass
         except asyncio.CancelledError:
             await self._runs.cancel(caller, run.id)

@@ -1,7 +1,7 @@
 """The six verbs of `ports.Runs`, on admission, the driver, the log and the store."""
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import replace
 from functools import partial
 
@@ -116,33 +116,34 @@ class EngineRuns:
         await release(request.context)
 
     async def follow(
-        self, caller: Caller, run_id: str, *, after: int = 0, live: bool = True
+        self, caller: Caller, run_id: str, *, after: int = 0, live: bool = True, at_once: bool = True
     ) -> AsyncIterator[Sequence[Stamped]]:
         """Yield a run's events after `after` in batches until its end; see the port."""
         cursor, asked = after, False
-        while True:
-            batch = await self._read(caller, run_id, cursor)
-            if not batch:
-                bell, over = self._bells.listen(run_id), False
-                try:
-                    # Looked at again under the bell: what was written since the last look rang before it hung.
-                    batch = await self._read(caller, run_id, cursor)
-                    if not batch:
-                        over = await self._over(caller, run_id, cursor)
-                        if over:  # it may have ended between the look at the log and the look at the run
-                            batch = await self._read(caller, run_id, cursor)
-                    if not batch:
-                        # A question ends the stream only where the log ends too: a replay passes old ones (WIRE-2).
-                        if asked or not live or over:
-                            return
-                        await bell
-                        continue
-                finally:
-                    self._bells.forget(run_id, bell)
-            cursor, asked = batch[-1].seq, batch[-1].type == "run.waiting"
-            yield batch
-            if batch[-1].terminal:
-                return
+        with self._log.pace.read(run_id) if at_once else nullcontext():
+            while True:
+                batch = await self._read(caller, run_id, cursor)
+                if not batch:
+                    bell, over = self._bells.listen(run_id), False
+                    try:
+                        # Looked at again under the bell: what was written since the last look rang before it hung.
+                        batch = await self._read(caller, run_id, cursor)
+                        if not batch:
+                            over = await self._over(caller, run_id, cursor)
+                            if over:  # it may have ended between the look at the log and the look at the run
+                                batch = await self._read(caller, run_id, cursor)
+                        if not batch:
+                            # A question ends the stream only where the log ends too: a replay passes old ones (WIRE-2).
+                            if asked or not live or over:
+                                return
+                            await bell
+                            continue
+                    finally:
+                        self._bells.forget(run_id, bell)
+                cursor, asked = batch[-1].seq, batch[-1].type == "run.waiting"
+                yield batch
+                if batch[-1].terminal:
+                    return
 
     async def _read(self, caller: Caller, run_id: str, cursor: int) -> Sequence[Stamped]:
         run_log = self._log.live(run_id)

@@ -95,14 +95,15 @@ class Runs(Protocol):
         ...
 
     def follow(
-        self, caller: Caller, run_id: str, *, after: int = 0, live: bool = True
+        self, caller: Caller, run_id: str, *, after: int = 0, live: bool = True, at_once: bool = True
     ) -> AsyncIterator[Sequence[Stamped]]:
         """Yield a run's events in order, in batches, waiting for new ones until the last.
 
         The log is the only source, so a reader sees the same events whether it comes before, during or after the run,
         and whichever worker drives it. A reader that breaks off may return with `after` set to the last `seq` it saw:
         it misses nothing and sees nothing twice. Ends at the terminal event, or at a run.waiting that is the log's tail
-        and newer than `after`. With `live` false it ends at the log's present tail.
+        and newer than `after`. With `live` false it ends at the log's present tail. Who waits for the end alone says
+        so with `at_once` false: what is said until then may be stored, and told, up to 0.1 s later and in fewer pieces.
 
         Raises:
             NotFound: No run has this id among the caller's own.

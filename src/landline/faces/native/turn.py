@@ -102,5 +102,5 @@ async def _wait(
 
 async def to_the_end(ports: FacePorts, caller: Caller, run_id: str) -> None:
     """Return when the run has ended or waits for a human."""
-    async for _ in ports.runs.follow(caller, run_id):
+    async for _ in ports.runs.follow(caller, run_id, at_once=False):
         pass

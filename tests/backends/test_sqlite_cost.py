@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from landline.backends.sql.statements import runs
 from landline.backends.sqlite import SqliteStore
 from landline.backends.sqlite.writer import Writer
 from landline.model.events import TextDelta
@@ -133,3 +134,17 @@ async def test_a_page_of_history_reads_its_own_rows_only(store: SqliteStore) -> 
     page = await store.list_messages(ALICE, MessageQuery(thread_id=thread.id, limit=350))
     late = MessageQuery(thread_id=thread.id, limit=10, cursor=page.next_cursor)
     assert steps_of(late) < 1.2 * short
+
+
+@pytest.mark.contract("PRF-5")
+async def test_what_settles_nothing_writes_no_index_of_runs(store: SqliteStore) -> None:
+    columns = ("n", "epoch", "progress", "tail_id", "started_at", "usage", "model", "spent_s")
+
+    def written(connection: sqlite3.Connection, statement: str) -> int:
+        settled = dict.fromkeys(("status", "ended_at", "output", "message_id", "error"))
+        steps = connection.execute(f"EXPLAIN {statement}", {**dict.fromkeys(columns), **settled})
+        return sum(step["opcode"] == "IdxInsert" for step in steps)
+
+    writer = writer_of(store)
+    assert await writer.run(lambda c: written(c, runs.GO_ON), durable=False) == 0
+    assert await writer.run(lambda c: written(c, runs.SETTLE), durable=False) > 0

@@ -10,7 +10,7 @@ import pytest
 from landline.model.callers import LOCAL
 from landline.model.events import Event, MessageCompleted, MessageStarted, TextDelta
 from landline.model.ids import new_id
-from landline.ports.adapter import Finished, ToolCall, Turn
+from landline.ports.adapter import Ask, Finished, ToolCall, Turn
 from landline.ports.store import Append, Appended
 from landline.testing.clock import VirtualClock
 from tests.engine.conftest import Boot, Server
@@ -150,3 +150,35 @@ async def test_a_run_that_is_read_is_stored_as_it_speaks_whoever_else_only_waits
         _, events = await asyncio.gather(wait(), server.ended(run.id))
     assert [event.type for event in events].count("text.delta") == 3
     assert len(commits) >= 4
+
+
+@pytest.mark.contract("PRF-5")
+async def test_a_record_that_comes_with_the_end_is_not_kept_and_an_earlier_one_is(boot: Boot) -> None:
+    async def notes(turn: Turn) -> AsyncIterator[Event | Finished]:
+        turn.line.record("early", b"1")
+        await turn.line.tool(ToolCall(call_id="c", name="t", arguments={}), done)
+        turn.line.record("late", b"2")
+        yield Finished(output="done")
+
+    async def done() -> str:
+        return "done"
+
+    server = await boot(notes=notes)
+    run = await server.start()
+    async for _ in server.core.runs.follow(LOCAL, run.id, at_once=False):
+        pass
+    assert await server.store.records(LOCAL, run.id) == {"early": b"1"}
+
+
+@pytest.mark.contract("REL-3")
+async def test_a_record_that_comes_with_a_question_is_kept(boot: Boot) -> None:
+    async def asks(turn: Turn) -> AsyncIterator[Event | Finished]:
+        turn.line.record("late", b"2")
+        await turn.line.ask(Ask(key="q", kind="approval", prompt="May I?"))
+        yield Finished(output="done")
+
+    server = await boot(asks=asks)
+    run = await server.start()
+    async for _ in server.core.runs.follow(LOCAL, run.id, at_once=False):
+        pass
+    assert await server.store.records(LOCAL, run.id) == {"late": b"2"}

@@ -170,7 +170,12 @@ class RunLog:
         spent_s: float,
         queued: Sequence[AcceptRun] = (),
     ) -> Appended:
-        """Write the end of the segment with everything added so far, on disk, and close."""
+        """Write the end of the segment with everything added so far, on disk, and close.
+
+        Records that come with a run's last event are not kept: nobody takes that run up again.
+        """
+        if settle.status in TERMINAL:
+            self._records = []
         self._final = {
             "settle": settle,
             "messages": messages,
@@ -232,9 +237,10 @@ class RunLog:
         """Move the tail: these are in the store now."""
         if not events:
             return
-        self._newest = list(events) if sum(len(event.body) for event in events) <= READ_BYTES else []
+        size = sum([len(event.body) for event in events])
+        self._newest = list(events) if size <= READ_BYTES else []
         self._tail += events
-        self._tail_bytes += sum(len(event.body) for event in events)
+        self._tail_bytes += size
         if len(self._tail) > 2 * TAIL_EVENTS or self._tail_bytes > TAIL_BYTES:
             kept = self._tail[-TAIL_EVENTS:]
             size, first = 0, len(kept)

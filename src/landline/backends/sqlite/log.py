@@ -241,25 +241,27 @@ def _update(connection: sqlite3.Connection, batch: Append, state: Row, tail_id: 
     columns = (batch.started_at, batch.usage, batch.model, batch.spent_s, settle, tail_id)
     if not progress and all(column is None for column in columns):
         return
-    ended = settle is not None and settle.status in TERMINAL
-    connection.execute(
-        sql.UPDATE,
-        {
-            "n": state["n"],
-            "epoch": batch.epoch,
-            "progress": progress,
-            "tail_id": tail_id,
-            "started_at": batch.started_at,
-            "usage": optional_json(batch.usage),
-            "model": batch.model,
-            "spent_s": batch.spent_s,
-            "status": settle.status if settle else None,
-            "ended_at": settle.at if settle and ended else None,
-            "output": optional_json(settle.output) if settle else None,
-            "message_id": settle.message_id if settle else None,
-            "error": optional_json(settle.error) if settle else None,
-        },
-    )
+    row: dict[str, Any] = {
+        "n": state["n"],
+        "epoch": batch.epoch,
+        "progress": progress,
+        "tail_id": tail_id,
+        "started_at": batch.started_at,
+        "usage": optional_json(batch.usage),
+        "model": batch.model,
+        "spent_s": batch.spent_s,
+    }
+    if settle is None:
+        connection.execute(sql.GO_ON, row)
+        return
+    row |= {
+        "status": settle.status,
+        "ended_at": settle.at if settle.status in TERMINAL else None,
+        "output": optional_json(settle.output),
+        "message_id": settle.message_id,
+        "error": optional_json(settle.error),
+    }
+    connection.execute(sql.SETTLE, row)
 
 
 _EVENTS = f"""

@@ -40,7 +40,7 @@ SELECT r.n, :seq, :at, :type, :body FROM runs r
 WHERE r.id = :id AND r.epoch = :epoch AND r.status = :expected AND {owned("r")}
 """
 
-UPDATE = """
+SETTLE = """
 UPDATE runs SET started_at = coalesce(started_at, :started_at), usage = coalesce(:usage, usage),
     model = coalesce(:model, model), spent_s = coalesce(:spent_s, spent_s), tail_id = coalesce(:tail_id, tail_id),
     attempts_without_progress = CASE WHEN :progress THEN -1 ELSE attempts_without_progress END,
@@ -48,6 +48,14 @@ UPDATE runs SET started_at = coalesce(started_at, :started_at), usage = coalesce
     message_id = coalesce(:message_id, message_id), error = coalesce(:error, error)
 WHERE n = :n AND epoch = :epoch AND status = 'running'
 """
+
+GO_ON = """
+UPDATE runs SET started_at = coalesce(started_at, :started_at), usage = coalesce(:usage, usage),
+    model = coalesce(:model, model), spent_s = coalesce(:spent_s, spent_s), tail_id = coalesce(:tail_id, tail_id),
+    attempts_without_progress = CASE WHEN :progress THEN -1 ELSE attempts_without_progress END
+WHERE n = :n AND epoch = :epoch AND status = 'running'
+"""
+"""What a batch that settles nothing changes. A `status` that is set anew writes every index of it, also to what it was."""
 
 END = """
 UPDATE runs SET status = 'cancelled', ended_at = :at, cancel_by = :by WHERE n = :n AND status = 'queued'

@@ -7,7 +7,7 @@ __all__ = ["iso", "parse_iso"]
 
 def iso(moment: datetime) -> str:
     """Return `moment` as `2026-11-21T08:00:00.123Z`."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.") + f"{moment.microsecond // 1000:03d}Z"
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def parse_iso(text: str) -> datetime:

@@ -86,7 +86,7 @@ async def halting(boot: Boot, said: asyncio.Event, go: asyncio.Event) -> Server:
     return server
 
 
-@pytest.mark.contract("PRF-1")
+@pytest.mark.contract("EVT-6")
 async def test_a_run_that_nobody_is_told_of_is_one_commit_after_its_acceptance(boot: Boot) -> None:
     said, go = asyncio.Event(), asyncio.Event()
     server = await halting(boot, said, go)

@@ -74,15 +74,13 @@ class Pace:
         """Return when it is time for the next commit."""
         await self._wake.wait()
         self._wake.clear()
-        self._awaited = False
-        if self._gathering is not None:
-            self._gathering.cancel()
-            self._gathering = None
+        self._awaited, gathering, self._gathering = False, self._gathering, None
+        if gathering is not None:
+            gathering.cancel()
 
     async def rest(self, live: int) -> None:
         """Rest after a commit while so many runs are live, unless somebody waits already."""
-        pace_s = min(MOST_S, live * PER_RUN_S)
-        if pace_s >= LEAST_S and not self._awaited:
+        if (pace_s := min(MOST_S, live * PER_RUN_S)) >= LEAST_S and not self._awaited:
             self._rest = asyncio.get_running_loop().create_future()
             timer = self._clock.call_later(pace_s, self._end_rest)
             await self._rest

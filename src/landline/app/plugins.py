@@ -2,9 +2,9 @@
 
 import logging
 from collections.abc import Callable
-from importlib.metadata import entry_points
 from typing import Any
 
+from landline.app.installed import points
 from landline.ports.adapter import Adapter
 
 __all__ = ["adapters", "face"]
@@ -20,9 +20,7 @@ def adapters() -> list[Adapter]:
 
     A stranger's package that cannot be loaded is said in the log, and the others are served (ADR 0008).
     """
-    found = sorted(
-        entry_points(group="landline.adapters"), key=lambda point: (point.name == LAST, point.name)
-    )
+    found = sorted(points("landline.adapters"), key=lambda point: (point.name == LAST, point.name))
     loaded: list[Adapter] = []
     for point in found:
         try:
@@ -35,5 +33,5 @@ def adapters() -> list[Adapter]:
 
 def face(name: str) -> Callable[..., Any]:
     """Return the function that makes the named face's router."""
-    (point,) = entry_points(group="landline.faces", name=name)
+    (point,) = points("landline.faces").select(name=name)
     return point.load()

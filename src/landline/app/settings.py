@@ -24,6 +24,7 @@ from pydantic_settings import (
 )
 
 from landline.app import settings_sources as read
+from landline.app.installed import points
 from landline.app.known_secrets import hide_environment, hide_settings
 from landline.app.settings_edge import EdgeSettings
 from landline.app.settings_guards import GuardSettings
@@ -177,13 +178,11 @@ class Settings(IdentitySettings, LimitSettings, EdgeSettings, GuardSettings):
     @field_validator("faces")
     @classmethod
     def _known_faces(cls, names: tuple[str, ...]) -> tuple[str, ...]:
-        from importlib.metadata import entry_points
-
-        points = entry_points(group="landline.faces")
-        built = sorted(points.names)
+        found = points("landline.faces")
+        built = sorted(found.names)
         if names == ("all",):
             # Faces of the test kit serve a public suite and nobody else.
-            others = {point.name for point in points if not point.value.startswith("landline.testing")}
+            others = {point.name for point in found if not point.value.startswith("landline.testing")}
             return ("native", *sorted(others - {"native"}))
         for name in names:
             if name not in built:

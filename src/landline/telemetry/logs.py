@@ -5,10 +5,9 @@ import logging
 import sys
 import threading
 from collections.abc import MutableMapping
+from functools import cached_property
 from types import TracebackType
 from typing import Any, Literal
-
-import structlog
 
 from landline.model.redaction import redacted, redacted_data
 
@@ -39,9 +38,24 @@ class _SafeHandler(logging.StreamHandler[Any]):
             )
 
 
-def configure(*, level: str, form: Literal["auto", "pretty", "json"]) -> None:
-    """Send every logger of the process to stderr in one form; `auto` is pretty on a terminal."""
-    pretty = form == "pretty" or (form == "auto" and sys.stderr.isatty())
+class _LateFormatter(logging.Formatter):
+    """Makes the real formatter for the first line: its library brings Rich along, and a quiet start writes nothing."""
+
+    def __init__(self, *, pretty: bool) -> None:
+        super().__init__()
+        self._pretty = pretty
+
+    @cached_property
+    def _made(self) -> logging.Formatter:
+        return _formatter(pretty=self._pretty)
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._made.format(record)
+
+
+def _formatter(*, pretty: bool) -> logging.Formatter:
+    import structlog
+
     shared: list[Any] = [
         structlog.stdlib.add_log_level,
         structlog.stdlib.add_logger_name,
@@ -52,13 +66,17 @@ def configure(*, level: str, form: Literal["auto", "pretty", "json"]) -> None:
         _redact,
     ]
     renderer = structlog.dev.ConsoleRenderer() if pretty else structlog.processors.JSONRenderer()
-    handler = _SafeHandler(sys.stderr)
-    handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
-        )
+    return structlog.stdlib.ProcessorFormatter(
+        foreign_pre_chain=shared,
+        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
     )
+
+
+def configure(*, level: str, form: Literal["auto", "pretty", "json"]) -> None:
+    """Send every logger of the process to stderr in one form; `auto` is pretty on a terminal."""
+    pretty = form == "pretty" or (form == "auto" and sys.stderr.isatty())
+    handler = _SafeHandler(sys.stderr)
+    handler.setFormatter(_LateFormatter(pretty=pretty))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(level.upper())

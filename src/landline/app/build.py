@@ -48,10 +48,11 @@ from landline.telemetry.audit import AuditLog
 from landline.web.docs import docs
 from landline.web.door import Door
 from landline.web.drain import Drain
-from landline.web.face import FacePorts, own
+from landline.web.face import FacePorts
 from landline.web.guard import Guard
 from landline.web.health import Health
 from landline.web.host_routes import HostRoutes
+from landline.web.late_route import join
 from landline.web.problems import install
 
 if TYPE_CHECKING:
@@ -362,7 +363,7 @@ class Landline:
             redirect_slashes=False,
             lifespan=lifespan,
         )
-        own(app, [*self._faces(), *([docs(self.door)] if settings.docs else [])])
+        join(app.router, [*self._faces(), *([docs(self.door)] if settings.docs else [])])
         if "native" in settings.faces:
             app.add_route("/", home, include_in_schema=False)
         install(app)
@@ -386,8 +387,7 @@ class Landline:
                 yield
 
         router = APIRouter(lifespan=lifespan)
-        for face in self._faces():
-            router.include_router(face)
+        join(router, self._faces())
         return router
 
 

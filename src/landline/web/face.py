@@ -1,10 +1,9 @@
 """What every face is given: the ports it translates to, and the edge. A face is a function of these to a router."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
 from starlette.requests import Request
 
 from landline.model.callers import Caller
@@ -19,7 +18,7 @@ from landline.web.door import Door
 from landline.web.health import Health
 from landline.web.host_routes import HostRoutes
 
-__all__ = ["ContextSource", "FacePorts", "own"]
+__all__ = ["ContextSource", "FacePorts"]
 
 ContextSource = Callable[[Request, Caller], Awaitable[Any]]
 """Opens the host app's own context for a run (AGT-6); whoever gives it also keeps it open until the run ends."""
@@ -48,15 +47,3 @@ class FacePorts:
     audit: Audit | None = None
     sign_in: SignIn | None = None
     usage: Usages | None = None
-
-
-def own(app: FastAPI, routers: Sequence[APIRouter]) -> None:
-    """Make the routes of `routers`, which have no prefix, the app's own, and their lifespans part of its.
-
-    An included router is looked through twice for each request, on every level, and makes sure each time that no router
-    in it has changed: a sixth of what a request costs before its handler.
-    """
-    for router in routers:
-        app.router.routes.extend(router.routes)
-    for router in routers:
-        app.include_router(APIRouter(lifespan=router.lifespan_context))

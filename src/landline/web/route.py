@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, TypeVar, cast
 
 from fastapi import APIRouter, FastAPI
-from fastapi.routing import APIRoute, iter_route_contexts
+from fastapi.routing import iter_route_contexts
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount
@@ -21,6 +21,7 @@ from landline.web import strict_json
 from landline.web.caller import Needed, admit, solved
 from landline.web.door import Door
 from landline.web.headers import Hardened, harden
+from landline.web.late_route import LateRoute
 from landline.web.limits import arrived, hold_stream, settled, tally_of, told
 from landline.web.paced import paced
 from landline.web.problems import request_id, respond, root_of, too_large
@@ -130,7 +131,7 @@ class StrictRequest(Request):
             yield chunk
 
 
-class LandlineRoute(APIRoute):
+class LandlineRoute(LateRoute):
     """See the module. Faces use it through `bound`, which gives it the door."""
 
     door: ClassVar[Door]
@@ -225,7 +226,7 @@ async def _count_refusal(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Entry:
-    """One row of a face's table of routes; `docs` goes to FastAPI as it is (summary, responses, …)."""
+    """One row of a face's table of routes; `docs` goes to FastAPI (responses, …; see `LateRoute`)."""
 
     method: str
     path: str

@@ -1,7 +1,7 @@
 """What the OpenAPI document says of answers: the model's own shapes, every status, an example each."""
 
 import inspect
-from functools import cache
+from functools import cache, partial
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, RootModel, create_model
@@ -131,7 +131,7 @@ _STRUCTS: Final = {
 def answer(name: str, example: Any, description: str) -> dict[str, Any]:
     """Return the document of a JSON answer."""
     return {
-        "model": shape(name),
+        "model": partial(shape, name),  # made for the OpenAPI document alone
         "description": description,
         "content": {"application/json": {"example": example}},
     }

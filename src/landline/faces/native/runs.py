@@ -1,5 +1,6 @@
 """Runs over REST and SSE (RUN-1..RUN-9): start, read, follow, cancel, answer."""
 
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -200,7 +201,7 @@ class RunRoutes:
         }
         followed: dict[int | str, dict[str, Any]] = {
             200: {
-                "model": documents.shape("EventPage"),
+                "model": partial(documents.shape, "EventPage"),
                 **documents.event_stream("The events after the cursor."),
             },
             204: {"description": "The run has ended and nothing comes after the cursor."},

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from landline.app.serve import YOUNG_OBJECTS
+from landline.app.collecting import SERVING
 from tests.e2e.conftest import Serve
 
 
@@ -14,4 +14,4 @@ async def test_the_collector_looks_seldom_and_not_at_what_was_there_at_the_start
     await server.start()
     run = await server.run("collector", "look")
     said = (await server.ended(run["id"]))[-1]
-    assert said["output"] == f"{YOUNG_OBJECTS} True"
+    assert said["output"] == f"{SERVING} True"

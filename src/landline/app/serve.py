@@ -6,7 +6,6 @@ closed with a retry hint, what still runs is left for the next start, and the pr
 
 import asyncio
 import contextlib
-import gc
 import logging
 import os
 import signal
@@ -14,12 +13,14 @@ import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
 import uvicorn
 
 from landline.app.build import Landline
+from landline.app.collecting import settle
 from landline.app.connections import MAX_SOCKET_MESSAGE, HttpWire, SocketWire, look
 from landline.telemetry.logs import configure
 
@@ -33,10 +34,6 @@ CLOSE_S = 1.0
 LEAVE_S = 0.3
 """What tasks and threads that are left get to end, once everything is written and closed."""
 
-YOUNG_OBJECTS = 10_000
-"""New objects between two looks of the garbage collector. Python's own 700 cost 7 % of the CPU of 20 streams, this 1 %, and
-before what is there for good was left out, a tenth of a plain turn."""
-
 POLL_S = 0.05
 LOOK_TICKS = 10
 """Connections are looked at once a second."""
@@ -45,9 +42,10 @@ LOOK_TICKS = 10
 class LandlineServer(uvicorn.Server):
     """A uvicorn server that stops in order."""
 
-    def __init__(self, config: uvicorn.Config, instance: Landline) -> None:
+    def __init__(self, config: uvicorn.Config, instance: Landline, started: Callable[[], None]) -> None:
         super().__init__(config)
         self._instance = instance
+        self._started = started
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; a second signal ends the grace time. The signal is not raised again: a stop is no failure."""
@@ -59,13 +57,9 @@ class LandlineServer(uvicorn.Server):
         self.should_exit = True
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Start, and have the garbage collector look seldom, and never at what is there for good."""
+        """Start, and tell whoever asked to be told."""
         await super().startup(sockets)
-        gc.collect()
-        gc.freeze()
-        young, *older = gc.get_threshold()
-        if 0 < young < YOUNG_OBJECTS:
-            gc.set_threshold(YOUNG_OBJECTS, *older)
+        self._started()
 
     async def main_loop(self) -> None:
         """Serve until a signal, then give running runs their grace time while reads go on."""
@@ -105,8 +99,8 @@ class LandlineServer(uvicorn.Server):
                 transport.abort()
 
 
-def serve(instance: Landline) -> int:
-    """Serve until SIGTERM or SIGINT and return the exit code."""
+def serve(instance: Landline, *, started: Callable[[], None] = settle) -> int:
+    """Serve until SIGTERM or SIGINT and return the exit code; `started` is called once, before the first request."""
     held = instance.settings
     configure(level=held.log_level, form=held.log_format)
     config = uvicorn.Config(
@@ -127,7 +121,7 @@ def serve(instance: Landline) -> int:
         ws_ping_timeout=20.0,
         timeout_graceful_shutdown=CLOSE_S,  # pyright: ignore[reportArgumentType] - seconds, passed on to wait_for
     )
-    server = LandlineServer(config, instance)
+    server = LandlineServer(config, instance, started)
     server.run()
     code = 0 if server.started else 1
     if not _joined_threads():

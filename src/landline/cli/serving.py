@@ -1,7 +1,7 @@
 """Serving from the command line: the order of checks before the first byte, and what is said at the start."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from landline import __version__
@@ -15,13 +15,21 @@ if TYPE_CHECKING:
     from landline.app.settings import Settings
 
 
-def serve_targets(targets: Sequence[str], options: Mapping[str, Any]) -> int:
-    """Load, check, build and serve until stopped; returns the exit code.
+def serve_targets(
+    targets: Sequence[str], options: Mapping[str, Any], settings: "Settings | None" = None
+) -> int:
+    """Load, check, build and serve until stopped; returns the exit code. `settings` are those of `options`, if known.
 
     Raises:
         Stop: Bound where others reach it and nobody can sign in (TRU-6), or no target could be loaded.
     """
-    settings = settings_of(options)
+    from landline.app.collecting import held
+
+    with held() as started:
+        return _serve(targets, settings or settings_of(options), started)
+
+
+def _serve(targets: Sequence[str], settings: "Settings", started: Callable[[], None]) -> int:
     open_ = _decide_open(settings)
     loaded = load(targets, settings)
     _refuse_taken_port(settings)
@@ -30,7 +38,7 @@ def serve_targets(targets: Sequence[str], options: Mapping[str, Any]) -> int:
 
     instance = build(settings, loaded, open=open_)
     _greet(settings, loaded, open_=open_)
-    return serve(instance)
+    return serve(instance, started=started)
 
 
 def _decide_open(settings: "Settings") -> bool:

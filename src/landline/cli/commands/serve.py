@@ -45,7 +45,8 @@ def serve(  # noqa: PLR0913 - one argument is one option
         "faces": faces,
         "log_level": log_level,
     }
-    if settings_of({**options, "reload": reload}).reload:
+    settings = settings_of({**options, "reload": reload})
+    if settings.reload:
         arguments = [*as_arguments(targets or (), options), "--no-reload"]
         raise typer.Exit(serve_with_reload(arguments, Path.cwd()))
-    raise typer.Exit(serve_targets(targets or (), options))
+    raise typer.Exit(serve_targets(targets or (), options, settings))

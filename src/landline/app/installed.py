@@ -3,6 +3,7 @@
 import sys
 from functools import lru_cache
 from importlib.metadata import EntryPoints, entry_points
+from typing import Any, cast
 
 __all__ = ["points"]
 
@@ -12,10 +13,10 @@ def points(group: str) -> EntryPoints:
 
     A package that is installed meanwhile is not seen: its code would not go with what is loaded already.
     """
-    return _all(tuple(sys.path)).select(group=group)
+    return cast("EntryPoints", _all(tuple(sys.path)).select(group=group))
 
 
 @lru_cache(maxsize=2)
-def _all(path: tuple[str, ...]) -> EntryPoints:
+def _all(path: tuple[str, ...]) -> Any:  # of two types: one before Python 3.12, one since; both select
     del path  # the key alone: what is found depends on it
     return entry_points()

@@ -2,7 +2,7 @@
 
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from landline.app.settings_words import Words
 from landline.web.cors import Origins
@@ -12,6 +12,8 @@ __all__ = ["EdgeSettings"]
 
 class EdgeSettings(BaseSettings):
     """Settings of the edge: origins, cookies, headers, proxies (TRU-11..16). Mixed into `Settings`."""
+
+    model_config = SettingsConfigDict(defer_build=True)  # for `Settings`, once
 
     cors_origins: Words = Field(
         (),

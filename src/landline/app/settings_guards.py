@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 __all__ = ["GuardSettings"]
 
@@ -21,6 +21,8 @@ _URL = r"^https?://[^\s/?#]+(/[^\s?#]*)?$"
 
 class GuardSettings(BaseSettings):
     """Settings of guards, audit and what is kept of them (TRU-18..21). Mixed into `Settings`."""
+
+    model_config = SettingsConfigDict(defer_build=True)  # for `Settings`, once
 
     audit: Literal["acts", "all", "off"] = Field(
         "acts",

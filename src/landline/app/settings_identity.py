@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from landline.app.settings_words import Words
 
@@ -23,6 +23,8 @@ _CLAIM: Final = r"^[\x21-\x7e]{1,200}$"
 
 class IdentitySettings(BaseSettings):
     """Settings of identity: tokens, sign-in and who may act for whom (TRU-1..7). Mixed into `Settings`."""
+
+    model_config = SettingsConfigDict(defer_build=True)  # for `Settings`, once
 
     roles: dict[str, tuple[str, ...]] = Field(
         {},

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from landline.app.settings_words import Words
 
@@ -20,6 +20,8 @@ def _rules(value: Any) -> Any:
 
 class LimitSettings(BaseSettings):
     """Settings of limits and budgets (TRU-8..10, RES-6). Mixed into `Settings`."""
+
+    model_config = SettingsConfigDict(defer_build=True)  # for `Settings`, once
 
     limits: Words = Field(
         (),

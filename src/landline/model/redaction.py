@@ -7,6 +7,7 @@ other never passes through it: that is theirs.
 import json
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Final, cast
 from urllib.parse import quote
 
@@ -30,8 +31,7 @@ _NAMES: Final = (
 # Between a name and its value: `=`, `:`, or the comma of a pair, with quotes as Python, JSON and JSON inside JSON write them.
 _TO: Final = r"""(?:\\*["']?\s*[:=]\s*(?:b(?=["']))?\\*["']?|["']\s*,\s*b?["'])"""
 _SCHEME: Final = r"(?:bearer|basic|digest|token|negotiate|apikey)"
-_SHAPES: Final = re.compile(
-    rf"""
+_SHAPES: Final = rf"""
     (?P<pem>-----BEGIN\ [A-Z0-9\ ]{{0,30}}PRIVATE\ KEY-----)(?!{CUT})(?:(?!-----END\ ).)*(?:-----END\ [A-Z0-9\ ]{{0,30}}KEY-----)?
     | (?P<key>\bll_[0-9a-f]{{4}})[0-9a-f]{{8,}}                  # our own keys, whole or long parts
     | (?P<sk>\bsk[-_][A-Za-z0-9_-]{{4}})[A-Za-z0-9_-]{{8,}}        # the form most model providers use
@@ -50,9 +50,7 @@ _SHAPES: Final = re.compile(
       (?:(?<=")[^"\r\n]+|(?<=')[^'\r\n]+|[^\s"',}}&\\;)\]]{{3,}})
     | (?P<url>://[^/\s:@"']*:)[^\s/"']+(?=@)
     | (?P<dsn>://)[^/\s:@"']{{16,}}(?=@)
-    """,
-    re.IGNORECASE | re.VERBOSE | re.DOTALL,
-)
+    """
 _SECRET_NAME: Final = re.compile(
     rf"(?:.*[_.-])?(?:{_NAMES}|authorization|cookie|set-cookie|dsn|pat|auth)|x-.*(?:key|token|secret|auth)",
     re.IGNORECASE | re.DOTALL,
@@ -86,6 +84,12 @@ def forget() -> None:
     _pattern = None
 
 
+@cache
+def _shapes() -> re.Pattern[str]:
+    """Compile them for the first text: it takes a hundredth of a second, and a start has no text to redact."""
+    return re.compile(_SHAPES, re.IGNORECASE | re.VERBOSE | re.DOTALL)
+
+
 def is_secret_name(name: str) -> bool:
     """Tell whether a field, header or variable of this name holds a credential."""
     return _SECRET_NAME.fullmatch(name) is not None
@@ -96,7 +100,7 @@ def redacted(text: str) -> str:
     whole, text = text, text[:MOST_CHARS]
     if _pattern is not None:
         text = _pattern.sub(CUT, text)
-    safe = _SHAPES.sub(
+    safe = _shapes().sub(
         lambda found: f"{next(kept for kept in found.groups() if kept is not None)}{CUT}", text
     )
     return safe if len(whole) <= MOST_CHARS else f"{safe[:-TAIL_CHARS]}{CUT} ({len(whole)} characters)"

@@ -1,5 +1,6 @@
 """Tool results as plain JSON for the log, and back for the framework, the same before and after a crash."""
 
+from functools import cache
 from typing import Any, cast
 
 import pydantic_core
@@ -9,8 +10,17 @@ from pydantic_ai.messages import BinaryContent, ToolReturn, ToolReturnContent
 __all__ = ["dump_result", "load_result", "plain"]
 
 _PLAIN = (str, int, bool, type(None))
-_returns: TypeAdapter[ToolReturn[Any]] = TypeAdapter(ToolReturn)
-_contents: TypeAdapter[Any] = TypeAdapter(ToolReturnContent)
+
+
+# Built for the first result that needs one: both together take a twentieth of a start.
+@cache
+def _returns() -> TypeAdapter[ToolReturn[Any]]:
+    return TypeAdapter(ToolReturn)
+
+
+@cache
+def _contents() -> TypeAdapter[Any]:
+    return TypeAdapter(ToolReturnContent)
 
 
 def dump_result(value: Any) -> tuple[Any, bytes | None]:
@@ -21,9 +31,9 @@ def dump_result(value: Any) -> tuple[Any, bytes | None]:
     """
     if isinstance(value, ToolReturn):
         whole = cast("ToolReturn[Any]", value)
-        return _shown(whole.return_value), b'{"return":' + _returns.dump_json(whole) + b"}"
+        return _shown(whole.return_value), b'{"return":' + _returns().dump_json(whole) + b"}"
     if _has_files(value):
-        return _shown(value), b'{"content":' + _contents.dump_json(value) + b"}"
+        return _shown(value), b'{"content":' + _contents().dump_json(value) + b"}"
     return plain(value), None
 
 
@@ -33,8 +43,8 @@ def load_result(shown: Any, record: bytes | None) -> Any:
         return shown
     kept = cast("dict[str, Any]", pydantic_core.from_json(record))
     if "return" in kept:
-        return _returns.validate_json(pydantic_core.to_json(kept["return"]))
-    return _contents.validate_json(pydantic_core.to_json(kept["content"]))
+        return _returns().validate_json(pydantic_core.to_json(kept["return"]))
+    return _contents().validate_json(pydantic_core.to_json(kept["content"]))
 
 
 def plain(value: Any) -> Any:

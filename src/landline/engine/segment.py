@@ -40,8 +40,8 @@ Ending = Callable[[], Awaitable[Appended]]
 
 SAFE_TEXT = "The agent failed. The log has the details under this run's id."
 _TIMED_OUT = {
-    "deadline": ErrorInfo(code="timed_out", message="The run took longer than its deadline."),
-    "idle": ErrorInfo(code="timed_out", message="The agent was silent for too long."),
+    "deadline": "The run took longer than its deadline.",
+    "idle": "The agent was silent for too long.",
 }
 
 
@@ -159,7 +159,7 @@ class Segment:
             case "cancel":
                 return self.cancel
             case "deadline" | "idle":
-                return partial(self.fail, _TIMED_OUT[self.stop])
+                return partial(self.fail, ErrorInfo(code="timed_out", message=_TIMED_OUT[self.stop]))
             case "gate" if self.refused is not None:
                 return partial(self.fail, self.refused)
             case _:

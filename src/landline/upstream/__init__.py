@@ -8,18 +8,15 @@ if TYPE_CHECKING:
     from landline.upstream.egress import EgressPolicy
     from landline.upstream.streams import fit, http_client, legacy_http_client
 
-_HOMES = {
-    "EgressPolicy": "landline.upstream.egress",
-    "fit": "landline.upstream.streams",
-    "http_client": "landline.upstream.streams",
-    "legacy_http_client": "landline.upstream.streams",
-}
-
 
 def __getattr__(name: str) -> Any:
-    """Load what is named when it is: a start looks at clients, and needs no way out for it."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'landline.upstream' has no attribute {name!r}")
-    from importlib import import_module
+    """Load what is named when it is: a start looks at agents' clients, and needs no way out for it."""
+    if name == "EgressPolicy":
+        from landline.upstream.egress import EgressPolicy
 
-    return getattr(import_module(_HOMES[name]), name)
+        return EgressPolicy
+    if name in __all__:
+        from landline.upstream import streams
+
+        return getattr(streams, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -2,24 +2,19 @@
 
 from typing import TYPE_CHECKING, Any
 
-__all__ = ["Budgets", "Prices", "Rule"]
+from landline.gates.budgets.prices import Prices
+from landline.gates.budgets.rules import Rule
 
 if TYPE_CHECKING:
     from landline.gates.budgets.gate import Budgets
-    from landline.gates.budgets.prices import Prices
-    from landline.gates.budgets.rules import Rule
 
-_HOMES = {
-    "Budgets": "landline.gates.budgets.gate",
-    "Prices": "landline.gates.budgets.prices",
-    "Rule": "landline.gates.budgets.rules",
-}
+__all__ = ["Budgets", "Prices", "Rule"]
 
 
 def __getattr__(name: str) -> Any:
-    """Load what is named when it is: every server asks for prices, few have a budget."""
-    if name not in _HOMES:
-        raise AttributeError(f"module 'landline.gates.budgets' has no attribute {name!r}")
-    from importlib import import_module
+    """Load the gate when there is a budget; every server asks for prices."""
+    if name == "Budgets":
+        from landline.gates.budgets.gate import Budgets
 
-    return getattr(import_module(_HOMES[name]), name)
+        return Budgets
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

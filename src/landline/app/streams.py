@@ -20,6 +20,7 @@ def fit_agents(loaded: Sequence[Loaded]) -> Callable[[], None]:
     A client is left as it is when an agent that reaches it does not want this. An adapter that makes a client by itself
     (`on_client`) tells of it when it does.
     """
+    from landline.upstream.openai_sdk import quicken
     from landline.upstream.streams import clients_of, fit
 
     wanting = [item for item in loaded if item.spec is not None and item.spec.merge_deltas]
@@ -31,6 +32,7 @@ def fit_agents(loaded: Sequence[Loaded]) -> Callable[[], None]:
         for client in clients_of(made):
             if id(client) not in kept:
                 undo.callback(fit(client).undo)
+        undo.callback(quicken(kept))
 
     for item in wanting:
         found = [client for client in clients_of(*_roots(item.spec)) if id(client) not in kept]
@@ -41,6 +43,8 @@ def fit_agents(loaded: Sequence[Loaded]) -> Callable[[], None]:
         logger.debug(
             "agent %s: %d of %d HTTP clients merge what models stream", item.name, fitted, len(found)
         )
+    if wanting:
+        undo.callback(quicken(kept))
     refused = {id(item.adapter) for item in against}
     for adapter in {id(item.adapter): item.adapter for item in wanting}.values():
         on_client = getattr(adapter, "on_client", None)

@@ -86,6 +86,21 @@ class Watch(BaseCallbackHandler):
         self.runs: dict[str, str] = {}
         """Which request a message answers: a message's id may change while it is streamed."""
 
+    @property
+    def ignore_chat_model(self) -> bool:
+        """Whether beginnings of requests are of no interest: for who cannot take them the framework writes out the thread."""
+        return True
+
+    @property
+    def ignore_chain(self) -> bool:
+        """Whether beginnings and ends of nodes are of no interest."""
+        return True
+
+    @property
+    def ignore_agent(self) -> bool:
+        """Whether beginnings and ends of tools are of no interest."""
+        return True
+
     def on_llm_new_token(self, token: Any, *, chunk: Any = None, run_id: UUID, **_: Any) -> None:
         """Note which request the message of `chunk` answers."""
         if isinstance(chunk, ChatGenerationChunk) and chunk.message.id is not None:

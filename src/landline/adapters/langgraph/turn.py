@@ -171,7 +171,7 @@ class _Segment:
                     self._input,
                     self._config,
                     context=self._turn.context,
-                    stream_mode=["messages", "updates", "custom"],
+                    stream_mode=["messages", "custom"],
                     subgraphs=True,
                     durability="sync",
                     version="v2",

@@ -16,7 +16,7 @@ async def test_the_thread_is_not_written_out_for_each_request_to_a_model(
 ) -> None:
     """The framework does so for callbacks that do not take the beginning of a request as messages."""
     written: list[Any] = []
-    original = manager.get_buffer_string
+    original = vars(manager)["get_buffer_string"]
 
     def note(messages: Any, *rest: Any, **more: Any) -> str:
         written.append(messages)

@@ -221,7 +221,8 @@ class _Chunks:
 
     async def __anext__(self) -> Any:
         chunk = await anext(self._chunks)
-        if any(choice.finish_reason for choice in chunk.choices or ()):
-            self._watched.whole = True
+        for choice in chunk.choices or ():
+            if choice.finish_reason:
+                self._watched.whole = True
         self._watched.answered_by = chunk.model or self._watched.answered_by
         return chunk

@@ -17,10 +17,11 @@ from openai.types import embedding_create_params
 from openai.types.beta import response_create_params as beta_params
 from openai.types.chat import ChatCompletionChunk, ChatCompletionMessage
 from openai.types.chat.completion_create_params import CompletionCreateParamsStreaming as Params
+from openai.types.responses import ResponseStreamEvent
 from pydantic import BaseModel
 
 from landline.upstream.openai_sdk import quicken
-from tests.upstream.streams.wires import PIECES, chat
+from tests.upstream.streams.wires import PIECES, chat, responses
 
 bodies: Any = import_module("openai._utils._transform")
 
@@ -29,12 +30,22 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=4), inner, max_size=3),
     max_leaves=8,
 )
-CHUNK = {
+CHUNK: dict[str, Any] = {
     "id": "chatcmpl-1",
     "object": "chat.completion.chunk",
     "created": 1_790_000_000,
     "model": "gpt-6",
     "choices": [{"index": 0, "delta": {"content": "hi"}, "finish_reason": None}],
+}
+EVENT: dict[str, Any] = {
+    "type": "response.output_text.delta",
+    "content_index": 0,
+    "delta": "hi",
+    "item_id": "msg_1",
+    "logprobs": [],
+    "output_index": 0,
+    "sequence_number": 3,
+    "obfuscation": "x",
 }
 READS = "_process_response_data"
 RESPONSE = httpx2.Response(200, request=httpx2.Request("POST", "http://127.0.0.1:1"))
@@ -49,6 +60,10 @@ ODD: dict[str, Any] = {
     "another object": {**CHUNK, "object": ""},
     "fields of its own": {**CHUNK, "x": {"y": [1]}, "choices": [{"index": 0, "delta": {"thought": "t"}}]},
     "nothing": {},
+    "an event of its own": {"type": "response.odd", "delta": "x"},
+    "an event of no kind": {"type": 7},
+    "an event with a number as text": {**EVENT, "output_index": "0"},
+    "an event that lacks a field": {key: value for key, value in EVENT.items() if key != "item_id"},
     "probabilities": {
         **CHUNK,
         "choices": [
@@ -78,8 +93,8 @@ def quickened(untouched: Collection[int] = ()) -> Generator[None]:
 
 
 def read(client: AsyncOpenAI, data: Any) -> Any:
-    process = getattr(client, READS)
-    return process(data=data, cast_to=ChatCompletionChunk, response=RESPONSE)
+    kind = ResponseStreamEvent if "type" in data else ChatCompletionChunk
+    return getattr(client, READS)(data=data, cast_to=kind, response=RESPONSE)
 
 
 def seen(model: Any) -> Any:
@@ -126,12 +141,14 @@ def test_a_chunk_that_is_not_as_openai_sends_it_is_read_as_before(odd: str, clie
 
 @pytest.mark.contract("PRF-3")
 @settings(max_examples=60, deadline=None)
-@given(text=PIECES, thought=PIECES, arguments=PIECES)
-def test_chunks_are_read_as_before(text: list[str], thought: list[str], arguments: list[str]) -> None:
+@given(wire=st.sampled_from([chat, responses]), text=PIECES, thought=PIECES, arguments=PIECES)
+def test_events_are_read_as_before(
+    wire: Callable[..., list[bytes]], text: list[str], thought: list[str], arguments: list[str]
+) -> None:
     client = AsyncOpenAI(base_url="http://127.0.0.1:1/v1", api_key="k")
     events = [
         json.loads(line[6:])
-        for event in chat(text, thought, arguments)
+        for event in wire(text, thought, arguments)
         for line in event.splitlines()
         if line.startswith(b"data: {")
     ]
@@ -166,16 +183,17 @@ def test_whatever_stands_in_a_chunk_is_read_as_before(place: str, name: str, val
 
 
 @pytest.mark.contract("PRF-3")
-def test_a_chunk_costs_a_tenth_of_the_calls(client: AsyncOpenAI) -> None:
+@pytest.mark.parametrize("data", [CHUNK, EVENT])
+def test_an_event_costs_few_calls(client: AsyncOpenAI, data: dict[str, Any]) -> None:
     def one() -> Any:
-        return read(client, CHUNK)
+        return read(client, data)
 
     one()
     before = calls_of(one)
     with quickened():
         one()
         now = calls_of(one)
-    assert now * 10 < before
+    assert now < 20 < 40 < before
 
 
 def test_the_streams_of_untouched_clients_are_read_by_the_client_itself(client: AsyncOpenAI) -> None:

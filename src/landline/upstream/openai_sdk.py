@@ -2,9 +2,9 @@
 
 Two of its steps are written in Python so that they can be lenient or general, and cost more than all of its other work:
 
-- An event of a chat stream is built field by field without being validated. Here pydantic's compiled validator builds it,
-  in strict mode; what does not fit exactly is built as before. The objects are equal; `model_fields_set` names fields that
-  the client does not know too.
+- A chunk of Chat Completions is built field by field without being validated, and an event of Responses is tried as each of
+  sixty. Here pydantic's compiled validator builds the one it is, in strict mode; what does not fit exactly is built as
+  before. The objects are equal; `model_fields_set` of a chunk names fields that the client does not know too.
 - The body of a request is walked once for each type that a message could have, to rename fields and format dates. Where
   the types of a request have nothing to rename or format, as Chat Completions, plain JSON data is what it would become.
 
@@ -65,10 +65,20 @@ def _replace_reading() -> None:
         logger.debug("the client of OpenAI reads as it does: it is not there, or another than is known")
         return
 
-    def process(self: Any, *, data: object, cast_to: Any, response: Any) -> Any:
-        if cast_to is chunk_class and not any(id(self._client) in claim for claim in _claims):
+    # The events of Responses are of one type of many, by their field `type`.
+    event_type = getattr(sys.modules.get("openai.types.responses"), "ResponseStreamEvent", None)
+    events = _by_type(event_type)
+
+    def process(self: Any, *, data: Any, cast_to: Any, response: Any) -> Any:
+        model = None
+        if cast_to is chunk_class:
+            model = chunk_class
+        elif cast_to is event_type and type(data) is dict:
+            kind = cast("dict[str, Any]", data).get("type")
+            model = events.get(kind) if type(kind) is str else None
+        if model is not None and not any(id(self._client) in claim for claim in _claims):
             try:
-                return chunk_class.model_validate(data, strict=True)
+                return model.model_validate(data, strict=True)
             except ValidationError:
                 pass  # a server that is not quite like OpenAI's: the client's own way is lenient
         return cast("Any", original)(self, data=data, cast_to=cast_to, response=response)
@@ -97,6 +107,19 @@ def _replace_writing() -> None:
 
     vars(bodies)["async_transform"] = transform
     _replaced.append(lambda: vars(bodies).update(async_transform=original))
+
+
+def _by_type(union: Any) -> dict[str, Any]:
+    """Return the models of `Annotated[Union[…], …]` by what their field `type` says; what two say is left out."""
+    found: dict[str, Any] = {}
+    twice: set[str] = set()
+    for model in get_args(get_args(union)[0]) if get_args(union) else ():
+        field = getattr(model, "model_fields", {}).get("type")
+        for kind in get_args(getattr(field, "annotation", None)):
+            if kind in found:
+                twice.add(kind)
+            found[kind] = model
+    return {kind: model for kind, model in found.items() if kind not in twice}
 
 
 def _takes(function: Any, names: tuple[str, ...]) -> bool:

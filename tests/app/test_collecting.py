@@ -5,7 +5,7 @@ from collections.abc import Generator
 
 import pytest
 
-from landline.app.collecting import HELD, held
+from landline.app.collecting import SERVING, STARTING, held
 
 pytestmark = pytest.mark.contract("PRF-6")
 
@@ -23,10 +23,17 @@ def test_it_is_held_until_the_server_is_up() -> None:
     usual = gc.get_threshold()
     kept = gc.get_freeze_count()
     with held() as started:
-        assert gc.get_threshold() == (HELD, *usual[1:])
+        assert gc.get_threshold() == (STARTING, *usual[1:])
         started()
-        assert gc.get_threshold() == usual
+        assert gc.get_threshold() == (SERVING, *usual[1:])
         assert gc.get_freeze_count() > kept + 1000
+
+
+def test_where_it_is_off_it_stays_off() -> None:
+    gc.set_threshold(0, 10, 10)
+    with held() as started:
+        started()
+        assert gc.get_threshold()[0] == 0
 
 
 def test_a_start_that_fails_lets_go_of_it() -> None:

@@ -57,7 +57,7 @@ def test_its_document_is_the_one_of_a_plain_route(included: bool) -> None:
         if included or route_class is APIRoute:
             app.include_router(table(route_class))
         else:
-            join(app.router, table(route_class))
+            join(app.router, [table(route_class)])
         documents.append(app.openapi())
     assert documents[0] == documents[1]
     assert "Answer" in documents[1]["components"]["schemas"]
@@ -65,7 +65,7 @@ def test_its_document_is_the_one_of_a_plain_route(included: bool) -> None:
 
 async def test_a_request_builds_the_route_it_is_for_and_no_model_of_an_answer() -> None:
     app = FastAPI()
-    join(app.router, table(LateRoute))
+    join(app.router, [table(LateRoute)])
     assert len(late(app.router.routes)) == 3
     assert built(app.router.routes) == []
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://here") as client:
@@ -114,7 +114,7 @@ def test_a_joined_router_keeps_its_lifespan_and_the_routers_inside_it() -> None:
     face.include_router(inner)
     face.include_router(table(LateRoute))
     app = FastAPI()
-    join(app.router, face)
+    join(app.router, [face])
     with TestClient(app) as client:
         assert client.get("/inner").text == "hello inner"
         assert client.get("/v1/greet/bob").text == "hello bob"

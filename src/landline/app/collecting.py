@@ -6,7 +6,7 @@ import gc
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 
-__all__ = ["SERVING", "held", "settle"]
+__all__ = ["SERVING", "STARTING", "held", "settle"]
 
 STARTING = 500_000
 """How many objects may come before the collector runs all the same; a framework, an agent and a server are 200,000."""
@@ -22,7 +22,7 @@ def held() -> Generator[Callable[[], None]]:
     Code of an owner that sets the collector meanwhile is left its way.
     """
     usual = gc.get_threshold()
-    gc.set_threshold(STARTING, *usual[1:])
+    gc.set_threshold(STARTING if usual[0] else 0, *usual[1:])
 
     def started() -> None:
         # Not collected before: the pass takes as long as all that were spared, and finds a thousand small objects.

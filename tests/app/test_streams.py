@@ -19,6 +19,7 @@ from landline.app.build import Landline
 from landline.app.streams import fit_agents, fitting_libraries
 from landline.cli.checks import all_checks
 from landline.upstream.streams.network import MergingBackend
+from landline.upstream.streams.pool import Pool
 from tests.upstream.streams.provider import Answer, provider, say_all
 from tests.upstream.streams.wires import chat
 
@@ -30,11 +31,12 @@ EVENTS = [
 ]
 
 
-_backend = attrgetter("_transport._pool._network_backend")
+_pool = attrgetter("_transport._pool")
 
 
 def fitted(client: Any) -> bool:
-    return isinstance(_backend(client), MergingBackend)
+    pool = _pool(client)
+    return isinstance(pool, Pool) and isinstance(vars(pool.inner)["_network_backend"], MergingBackend)
 
 
 def model(http: httpx2.AsyncClient, url: str = "http://127.0.0.1:1/v1") -> OpenAIChatModel:
@@ -128,7 +130,7 @@ async def test_doctor_tells_what_cannot_be_fitted(monkeypatch: pytest.MonkeyPatc
     def none(transport: Any) -> None:
         assert transport is not None
 
-    monkeypatch.setattr("landline.upstream.streams.fitting._pool", none)
+    monkeypatch.setattr("landline.upstream.streams.fitting._pooling", none)
     assert fitting_libraries() == {"httpx": False, "httpx2": False}
     found = {check.name: check.state for check in await all_checks({"data": tmp_path}, check_log=False)}
     assert (found["streams httpx"], found["streams httpx2"]) == ("note", "note")

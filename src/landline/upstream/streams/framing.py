@@ -5,11 +5,12 @@ has them reach that parser too, so that it is the one to complain.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Protocol
 
 from landline.upstream.streams.merging import Merging
 
-__all__ = ["Body", "Chunked", "ToTheEnd", "body_of"]
+__all__ = ["Body", "Chunked", "ToTheEnd", "body_of", "coding_of"]
 
 _LONGEST_LINE = 32
 _SIZE = re.compile(rb"[0-9a-fA-F]{1,8}")
@@ -127,26 +128,45 @@ def body_of(head: bytes) -> Body | None:
     match = _STATUS.match(status)
     if match is None or match[1] != b"200":
         return None
-    fields: dict[bytes, bytes] = {}
+    fields: list[tuple[bytes, bytes]] = []
     for line in lines:
         name, colon, value = line.partition(b":")
-        name = name.lower()
-        if not colon or (name in fields and name in _FRAMED_BY):
+        if not colon:
             return None
-        fields[name] = value.strip(b" \t").lower()
-    kind, _, parameter = fields.get(b"content-type", b"").partition(b";")
+        fields.append((name, value.strip(b" \t")))
+    coding = coding_of(fields)
+    if coding is None:
+        return None
+    return Chunked() if coding else ToTheEnd()
+
+
+def coding_of(fields: Iterable[tuple[bytes, bytes]]) -> bytes | None:
+    """Return how the body of a response is framed when it is a stream of events that can be merged.
+
+    Args:
+        fields: The head's, without white space around values.
+
+    Returns:
+        b"chunked", or b"" for a body that ends with the connection; None for all other responses.
+    """
+    framing: dict[bytes, bytes] = {}
+    for field, value in fields:
+        name = field.lower()
+        if name in _FRAMED_BY:
+            if name in framing:
+                return None
+            framing[name] = value.lower()
+    kind, _, parameter = framing.get(b"content-type", b"").partition(b";")
     if kind.strip() != b"text/event-stream" or parameter.strip() not in (
         b"",
         b"charset=utf-8",
         b'charset="utf-8"',
     ):
         return None
-    if fields.get(b"content-encoding", b"identity") != b"identity" or b"content-length" in fields:
+    if framing.get(b"content-encoding", b"identity") != b"identity" or b"content-length" in framing:
         return None
-    coding = fields.get(b"transfer-encoding")
-    if coding is None:
-        return ToTheEnd()
-    return Chunked() if coding == b"chunked" else None
+    coding = framing.get(b"transfer-encoding", b"")
+    return coding if coding in (b"", b"chunked") else None
 
 
 def _only_chunk(data: bytes) -> bytes:

@@ -10,6 +10,7 @@ import ssl
 from typing import Any, Protocol
 
 from landline.upstream.streams.framing import Body, body_of
+from landline.upstream.streams.pace import give_way
 
 __all__ = ["Backend", "MergingBackend", "Stream"]
 
@@ -113,6 +114,8 @@ class MergingStream:
             if self._error is not None:
                 error, self._error = self._error, None
                 raise error
+            if self._body is not None:
+                await give_way()
             try:
                 data = await self._inner.read(*args, **kwargs)
             except Exception as error:  # whatever the connection raises: it is told by the next read

@@ -25,7 +25,9 @@ KEPT = {
     "no content": b"HTTP/1.1 204 No Content\r\n\r\n",
     "not modified": b"HTTP/1.1 304 Not Modified\r\ncontent-length: 7\r\n\r\n",
     "interim": b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: a\r\n\r\n" + OK + LONG,
-    "names as sent": OK + b"X-MiXed:  a b \r\nx-mixed: c\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nx-empty:\r\n" + LONG,
+    "names as sent": OK
+    + b"X-MiXed:  a b \r\nx-mixed: c\r\nSet-Cookie: a=1\r\nset-cookie: b=2\r\nx-empty:\r\n"
+    + LONG,
     "high bytes": OK + b"x-name: \xe9\xff\r\n" + LONG,
     "no reason": b"HTTP/1.1 200\r\n" + LONG,
     "odd reason": b"HTTP/1.1 299 Quite  all right\r\n" + LONG,

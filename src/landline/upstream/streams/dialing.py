@@ -3,6 +3,7 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import Any
 
@@ -17,13 +18,20 @@ _Address = tuple[int, Any]
 """The family of an address, and the address as a socket takes it."""
 
 
-async def dial(core: Any, connection: Connection, context: ssl.SSLContext, within: float | None) -> None:
+async def dial(
+    core: Any,
+    connection: Connection,
+    context: ssl.SSLContext,
+    options: Iterable[Any],
+    within: float | None,
+) -> None:
     """Connect to the connection's origin.
 
     Args:
         core: The HTTP core, for its errors.
         connection: One that is not connected yet.
         context: What https is spoken with.
+        options: What the socket's `setsockopt` is called with, each a tuple.
         within: Seconds for reaching a peer, and as many for agreeing on TLS.
 
     Raises:
@@ -36,24 +44,26 @@ async def dial(core: Any, connection: Connection, context: ssl.SSLContext, withi
         async with asyncio.timeout(within):
             reached = await _reach(name, port)
         try:
-            reached.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            async with asyncio.timeout(within):
-                if scheme == b"https":
-                    context.set_alpn_protocols(["http/1.1"])
-                    # The loop's own limit for the handshake is 60 s; ours is the one that counts.
-                    patience = 60.0 if within is None else within + 1.0
-                    await loop.create_connection(
-                        lambda: connection,
-                        sock=reached,
-                        ssl=context,
-                        server_hostname=name,
-                        ssl_handshake_timeout=patience,
-                    )
-                else:
-                    await loop.create_connection(lambda: connection, sock=reached)
+            for option in ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *options):
+                reached.setsockopt(*option)
         except BaseException:
             reached.close()
             raise
+        # From here on the socket is the transport's, which closes it whatever happens: its number may soon be another's.
+        async with asyncio.timeout(within):
+            if scheme == b"https":
+                context.set_alpn_protocols(["http/1.1"])
+                # The loop's own limit for the handshake is 60 s; ours is the one that counts.
+                patience = 60.0 if within is None else within + 1.0
+                await loop.create_connection(
+                    lambda: connection,
+                    sock=reached,
+                    ssl=context,
+                    server_hostname=name,
+                    ssl_handshake_timeout=patience,
+                )
+            else:
+                await loop.create_connection(lambda: connection, sock=reached)
     except TimeoutError as error:
         raise core.ConnectTimeout(str(error)) from error
     except OSError as error:
@@ -86,7 +96,7 @@ async def _reach(host: str, port: int) -> socket.socket:
                 if one.exception() is None:
                     tries |= done
                     return one.result()
-                refused = _as_os_error(one.exception())
+                refused = _refusal(one)
         raise _nobody(refused) from refused
     finally:
         for late in tries:
@@ -127,11 +137,12 @@ def _close(late: asyncio.Task[socket.socket]) -> None:
         late.result().close()
 
 
-def _as_os_error(error: BaseException | None) -> OSError:
-    if isinstance(error, OSError):
+def _refusal(ended: asyncio.Task[socket.socket]) -> OSError:
+    try:
+        ended.result()
+    except OSError as error:
         return error
-    assert error is not None
-    raise error
+    raise AssertionError("it was reached")
 
 
 def _nobody(cause: OSError | None) -> OSError:

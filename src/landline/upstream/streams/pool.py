@@ -36,7 +36,7 @@ def is_plain(pool: Any) -> bool:
         and kept.get("_http2") is False
         and kept.get("_retries") == 0
         and all(kept.get(name, pool) is None for name in ("_proxy", "_uds", "_local_address"))
-        and not kept.get("_socket_options", True)
+        and "_socket_options" in kept
         and _module(kept.get("_network_backend")) == f"{core.__name__}._backends.auto"
         and all(
             isinstance(kept.get(name), int) for name in ("_max_connections", "_max_keepalive_connections")
@@ -57,6 +57,7 @@ class Pool:
         self._core: Any = _core_of(inner)
         self._sends = _sends(inner)
         self._context: ssl.SSLContext = inner._ssl_context
+        self._options: list[Any] = list(inner._socket_options or ())
         self._retired = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._places = self._new_places()
@@ -88,7 +89,7 @@ class Pool:
         if connection is None:
             connection = Connection(core, ours.origin, places.lost)
             try:
-                await dial(core, connection, self._context, timeouts.get("connect"))
+                await dial(core, connection, self._context, self._options, timeouts.get("connect"))
             except BaseException:
                 places.give_up()
                 raise
@@ -123,6 +124,8 @@ class Pool:
         """Close all connections."""
         if self._loop is asyncio.get_running_loop():
             self._places.close(self._core.ReadError("The pool was closed"))
+            # The loop lets go of sockets in its next pass, and there may be none after this.
+            await asyncio.sleep(0)
         await self.inner.aclose()
 
     async def __aenter__(self) -> "Pool":

@@ -9,7 +9,7 @@ from typing import Any
 
 from landline.upstream.streams.connection import Connection
 
-__all__ = ["dial"]
+__all__ = ["addresses", "connect", "dial", "reach"]
 
 _STAGGER_S = 0.25
 """Before the next address is tried beside one that has not answered: what RFC 8305 (section 5) recommends."""
@@ -42,7 +42,7 @@ async def dial(
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(within):
-            reached = await _reach(name, port)
+            reached = await reach(name, port)
         try:
             for option in ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *options):
                 reached.setsockopt(*option)
@@ -70,16 +70,16 @@ async def dial(
         raise core.ConnectError(str(error)) from error
 
 
-async def _reach(host: str, port: int) -> socket.socket:
+async def reach(host: str, port: int) -> socket.socket:
     """Return a socket that is connected to the first address that answers.
 
     Raises:
         OSError: The name has no address, or none can be reached.
     """
-    waiting = await _addresses(host, port)
+    waiting = await addresses(host, port)
     if len(waiting) == 1:
         try:
-            return await _connect(waiting[0])
+            return await connect(waiting[0])
         except OSError as error:
             raise _nobody(error) from error
     tries: set[asyncio.Task[socket.socket]] = set()
@@ -87,7 +87,7 @@ async def _reach(host: str, port: int) -> socket.socket:
     try:
         while waiting or tries:
             if waiting:
-                tries.add(asyncio.create_task(_connect(waiting.pop(0)), name="landline-dial"))
+                tries.add(asyncio.create_task(connect(waiting.pop(0)), name="landline-dial"))
             done, tries = await asyncio.wait(
                 tries, timeout=_STAGGER_S if waiting else None, return_when=asyncio.FIRST_COMPLETED
             )
@@ -104,8 +104,12 @@ async def _reach(host: str, port: int) -> socket.socket:
             late.add_done_callback(_close)
 
 
-async def _addresses(host: str, port: int) -> list[_Address]:
-    """Return the addresses of a name in the system's order, but with two families among the first two where it has two."""
+async def addresses(host: str, port: int) -> list[_Address]:
+    """Return the addresses of a name in the system's order, but with two families among the first two where it has two.
+
+    Raises:
+        OSError: It has none.
+    """
     try:
         family = socket.AF_INET6 if ip_address(host).version == 6 else socket.AF_INET
     except ValueError:
@@ -114,14 +118,19 @@ async def _addresses(host: str, port: int) -> list[_Address]:
         return [(family, (host, port))]
     loop = asyncio.get_running_loop()
     found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses: list[_Address] = [(family, address) for family, _, _, _, address in found]
-    other = next((at for at, each in enumerate(addresses) if each[0] != addresses[0][0]), 0)
+    ordered: list[_Address] = [(family, address) for family, _, _, _, address in found]
+    other = next((at for at, each in enumerate(ordered) if each[0] != ordered[0][0]), 0)
     if other > 1:
-        addresses.insert(1, addresses.pop(other))
-    return addresses
+        ordered.insert(1, ordered.pop(other))
+    return ordered
 
 
-async def _connect(address: _Address) -> socket.socket:
+async def connect(address: _Address) -> socket.socket:
+    """Return a socket that is connected to one address.
+
+    Raises:
+        OSError: It cannot be reached.
+    """
     made = socket.socket(address[0], socket.SOCK_STREAM)
     try:
         made.setblocking(False)

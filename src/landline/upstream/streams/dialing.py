@@ -46,7 +46,7 @@ async def dial(
         try:
             for option in ((socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *options):
                 reached.setsockopt(*option)
-        except BaseException:
+        except BaseException:  # whatever it is: nobody else has the socket yet
             reached.close()
             raise
         # From here on the socket is the transport's, which closes it whatever happens: its number may soon be another's.
@@ -135,7 +135,7 @@ async def connect(address: _Address) -> socket.socket:
     try:
         made.setblocking(False)
         await asyncio.get_running_loop().sock_connect(made, address[1])
-    except BaseException:
+    except BaseException:  # whatever it is, a cancellation above all: nobody else has the socket
         made.close()
         raise
     return made

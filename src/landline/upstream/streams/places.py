@@ -136,7 +136,7 @@ class Places:
         try:
             async with asyncio.timeout(within):
                 return await waiter
-        except BaseException as error:
+        except BaseException as error:  # a cancellation above all: what was handed over must not be lost
             self._waiting.pop(waiter, None)
             if waiter.done() and not waiter.cancelled():
                 # It was given a place in the very moment in which it stopped waiting.

@@ -90,7 +90,7 @@ class Pool:
             connection = Connection(core, ours.origin, places.lost)
             try:
                 await dial(core, connection, self._context, self._options, timeouts.get("connect"))
-            except BaseException:
+            except BaseException:  # whatever it is, a cancellation above all: the place is for others
                 places.give_up()
                 raise
             places.open.add(connection)
@@ -99,7 +99,9 @@ class Pool:
             await ours.send(connection, core)
             timeout = timeouts.get("read")
             await connection.head(timeout)
-        except BaseException:
+        except (
+            BaseException
+        ):  # whatever it is, a cancellation above all: half a request is on this connection
             places.leave(connection)
             raise
         response = core.Response(
@@ -149,12 +151,14 @@ class Pool:
 class Body:
     """The body of one response. Closing it gives its connection back when the response is whole, and else closes that."""
 
-    __slots__ = ("_connection", "_events", "_places", "_timeout")
+    __slots__ = ("_begun", "_connection", "_events", "_places", "_timeout")
 
     def __init__(self, connection: Connection, places: Places, timeout: float | None) -> None:
         self._connection: Connection | None = connection
         self._places = places
         self._timeout = timeout
+        self._begun = False
+        """Whether something of it was read: until then its run is one of those that others let go first."""
         streams = connection.status == 200 and coding_of(connection.headers) is not None
         self._events = Merging() if streams and connection.version == b"HTTP/1.1" else None
 
@@ -172,7 +176,9 @@ class Body:
                 data = await connection.read(self._timeout, patient=False)
             else:
                 data = await self._merged(connection, events)
-        except BaseException:
+        except (
+            BaseException
+        ):  # whatever it is, a cancellation above all: who stops reading here never comes back
             self._close()
             raise
         if not data:
@@ -186,13 +192,14 @@ class Body:
     async def _merged(self, connection: Connection, events: Merging) -> bytes:
         while True:
             try:
-                data = await connection.read(self._timeout, patient=True)
+                data = await connection.read(self._timeout, patient=self._begun)
             except Exception:  # whatever it is: it comes after what was held back, as it does without us
                 if held := events.flush():
                     return held
                 raise
             given = events.feed(data) if data else events.flush()
             if given or not data:
+                self._begun = True
                 return given
 
     def _close(self) -> None:

@@ -176,9 +176,7 @@ class Body:
                 data = await connection.read(self._timeout, patient=False)
             else:
                 data = await self._merged(connection, events)
-        except (
-            BaseException
-        ):  # whatever it is, a cancellation above all: who stops reading here never comes back
+        except BaseException:  # whatever it is, a cancellation above all: nobody reads on after it
             self._close()
             raise
         if not data:
@@ -193,7 +191,7 @@ class Body:
         while True:
             try:
                 data = await connection.read(self._timeout, patient=self._begun)
-            except Exception:  # whatever it is: it comes after what was held back, as it does without us
+            except Exception:  # whatever it is, it comes after what was held back, as it does without us
                 if held := events.flush():
                     return held
                 raise

@@ -118,6 +118,20 @@ async def test_what_comes_before_a_body_has_an_end() -> None:
         assert transport.aborted
 
 
+@pytest.mark.parametrize("said", [None, b"220 mail.example ESMTP\r\n"])
+async def test_a_server_that_ends_or_speaks_before_it_was_asked_has_no_answer(said: bytes | None) -> None:
+    connection = Connection(httpcore, ORIGIN, lambda _: None)
+    connection.connection_made(Socket())
+    if said is None:
+        connection.eof_received()
+        connection.connection_lost(None)
+    else:
+        connection.data_received(said)
+    connection.begin()
+    with pytest.raises(httpcore.RemoteProtocolError, match="without sending a response"):
+        await asyncio.wait_for(connection.head(60), 5)
+
+
 async def test_trailers_that_never_end_are_an_error() -> None:
     connection, transport, body = opened()
     connection.data_received(b"2\r\n\n\n\r\n0\r\n")

@@ -52,14 +52,7 @@ class Asked:
                     left -= len(piece)
                     if left < 0:
                         raise core.LocalProtocolError("Too much data for declared Content-Length")
-                    framed = piece
-                else:
-                    framed = b"%x\r\n%b\r\n" % (len(piece), piece)
-                if head and len(framed) > _WITH_HEAD:
-                    connection.write(head)
-                    connection.write(framed)
-                else:
-                    connection.write(head + framed if head else framed)
+                _write(connection, head, piece if left is not None else b"%x\r\n%b\r\n" % (len(piece), piece))
                 head = b""
                 if not connection.writable:
                     await connection.drain(self.timeouts.get("write"))
@@ -71,11 +64,17 @@ class Asked:
                 await close()
         if left:
             raise core.LocalProtocolError("Too little data for declared Content-Length")
-        if left is None:
-            connection.write(head + b"0\r\n\r\n")
-        elif head:
-            connection.write(head)
-        connection.sent = True
+        if head or left is None:
+            connection.write(head + (b"0\r\n\r\n" if left is None else b""))
+        connection.sent = not connection.over
+
+
+def _write(connection: Connection, head: bytes, data: bytes) -> None:
+    if head and len(data) > _WITH_HEAD:
+        connection.write(head)
+        connection.write(data)
+    else:
+        connection.write(head + data)
 
 
 def asked(request: Any) -> Asked | None:

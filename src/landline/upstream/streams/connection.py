@@ -17,6 +17,8 @@ _LONGEST_HEAD = 128 * 1024
 _MOST_WAITING = 128 * 1024
 """Bytes of a body that wait for their reader before the provider has to; what one read of the socket brings may come on top."""
 
+_NO_ANSWER = "Server disconnected without sending a response."
+
 
 class Connection(asyncio.Protocol):
     """Speaks HTTP/1.1 to one origin, one request at a time. Errors are of the HTTP core whose pool this stands in for."""
@@ -39,7 +41,6 @@ class Connection(asyncio.Protocol):
         "_received",
         "_rings_at",
         "_size",
-        "_skipped",
         "_socket",
         "_timer",
         "_transport",
@@ -86,20 +87,21 @@ class Connection(asyncio.Protocol):
     def begin(self) -> None:
         """Expect a response: a request follows."""
         self._active = True
-        self.sent = self._skipped = False
+        self.sent = False
         self.status = 0
         self.version = self.reason = b""
         self.headers: list[tuple[bytes, bytes]] = []
         self._head_done = self._whole = self._keep = False
         self._error: Exception | None = None
+        if self._closed:
+            # Between its opening, or its last request, and this one.
+            self._error = self._core.RemoteProtocolError(_NO_ANSWER)
         self._pieces: list[bytes] = []
         self._size = self._dry = self._received = 0
 
     def write(self, data: bytes) -> None:
         """Write; when `writable` is False afterwards, `drain` comes before the next piece."""
-        if self.over:
-            self._skipped = True
-        else:
+        if not self.over:
             self._transport.write(data)
 
     async def drain(self, within: float | None) -> None:
@@ -165,7 +167,7 @@ class Connection(asyncio.Protocol):
     def rest(self) -> bool:
         """End the request, and tell whether another one may follow: all was sent, all has come, and both sides keep it open."""
         self._active = False
-        if not (self._whole and self._keep and self.sent) or self._skipped or self._closed:
+        if not (self._whole and self._keep and self.sent) or self._closed:
             return False
         self._pieces = []
         if self._paused:
@@ -238,7 +240,10 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         """Take the end of what the provider says for the end of the connection."""
-        self._end(None)
+        if self._active:
+            self._end(None)
+        else:
+            self.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Tell whoever waits, and the pool."""
@@ -372,7 +377,7 @@ class Connection(asyncio.Protocol):
     def _cut(self) -> str | None:
         """Return what is missing, or None when the response ends with its connection."""
         if not self._head_done:
-            return "Server disconnected without sending a response."
+            return _NO_ANSWER
         fields = {name.lower(): value for name, value in self.headers}
         missing = "peer closed connection without sending complete message body"
         if b"transfer-encoding" in fields:

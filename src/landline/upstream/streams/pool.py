@@ -99,9 +99,7 @@ class Pool:
             await ours.send(connection, core)
             timeout = timeouts.get("read")
             await connection.head(timeout)
-        except (
-            BaseException
-        ):  # whatever it is, a cancellation above all: half a request is on this connection
+        except BaseException:  # whatever it is, a cancellation above all: this connection is half used
             places.leave(connection)
             raise
         response = core.Response(

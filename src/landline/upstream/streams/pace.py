@@ -6,10 +6,10 @@ from time import perf_counter
 __all__ = ["BUSY_S", "give_way"]
 
 BUSY_S = 0.001
-"""A pass of the loop that took longer is one in which others waited. An idle loop's takes 20 us, one that feeds 200 streams 200 ms."""
+"""A pass of the loop that took longer is one in which others waited. One that feeds 200 streams took 200 ms."""
 _MOST_PASSES = 8
 """A run that starts needs some dozens of passes, one that commits a few. With eight, the first token of a run among 200
-streams came after 0.7 s instead of 2.0; with more, tokens came in larger pieces and no sooner."""
+streams came after 0.7 s instead of 2.0. It is a bound for a loop that never keeps up: tokens have to go on there too."""
 
 
 async def give_way(passes: int = _MOST_PASSES) -> None:

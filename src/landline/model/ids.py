@@ -8,8 +8,20 @@ import uuid
 
 __all__ = ["fingerprint", "is_id", "new_id"]
 
+_RANDOM = 10
+"""Random bytes in an id."""
+
 _lock = threading.Lock()
 _last = 0
+_random = bytearray()
+
+
+def _fork() -> None:
+    """Have a child take randomness of its own."""
+    _random.clear()
+
+
+os.register_at_fork(after_in_child=_fork)
 
 
 def new_id() -> str:
@@ -19,9 +31,14 @@ def new_id() -> str:
     in the 74 random bits (RFC 9562, section 6.2, method 2).
     """
     global _last  # noqa: PLW0603 - the one counter that makes ids monotonic
-    tail = int.from_bytes(os.urandom(10), "big") & ((1 << 73) - 1)
-    value = (int(time.time() * 1000) << 74) | tail
+    now = int(time.time() * 1000) << 74
     with _lock:
+        if not _random:
+            # A call of the system for every id costs more than all else here.
+            _random.extend(os.urandom(_RANDOM * 100))
+        tail = int.from_bytes(_random[-_RANDOM:], "big") & ((1 << 73) - 1)
+        del _random[-_RANDOM:]
+        value = now | tail
         if value <= _last:
             value = _last + 1
         _last = value

@@ -11,8 +11,9 @@ import httpx
 import httpx2
 import pytest
 
-from landline.upstream.streams import dialing, pace
+from landline.upstream.streams import dialing
 from landline.upstream.streams.connection import Connection
+from landline.upstream.streams.pace import give_way
 from landline.upstream.streams.places import Places
 from landline.upstream.streams.pool import Body, is_plain
 from tests.upstream.streams.pooled import LIBRARIES
@@ -171,47 +172,28 @@ async def test_a_shorter_deadline_after_a_longer_one_holds() -> None:
 
 
 @pytest.mark.contract("PRF-2")
-async def test_in_a_busy_loop_others_go_first_and_tokens_gather() -> None:
+async def test_the_first_piece_of_a_body_is_before_all_who_give_way_and_the_next_is_not() -> None:
     connection, _, body = opened()
-    loop, passes = asyncio.get_running_loop(), list[int]()
+    piece = b"%x\r\n%b\r\n" % (len(TOKEN), TOKEN)
+    turns: list[int] = []
 
-    def busy() -> None:
-        # One pass that takes long, in which the next token arrives, and whose successor comes before the token's reader.
-        if len(passes) < 100:
-            loop.call_soon(busy)
-        time.sleep(2 * pace.BUSY_S)
-        passes.append(1)
-        connection.data_received(b"%x\r\n%b\r\n" % (len(TOKEN), TOKEN))
+    async def other(number: int) -> None:
+        await give_way()
+        turns.append(number)
 
-    busy()
-    # The first piece belongs to the start of a run, which goes ahead itself.
+    async def wait() -> None:
+        await asyncio.gather(*(other(number) for number in range(100)))
+
+    others = asyncio.create_task(wait())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    connection.data_received(piece)
     assert await anext(body) == TOKEN
-    before = len(passes)
-    assert before <= 2
-    got = await anext(body)
-    assert 6 <= len(passes) - before <= 12
-    assert len(events(got)) == 1
-    assert story(got) == story(TOKEN * (len(passes) - 1))
-    passes += [1] * 100
-
-
-async def test_in_a_loop_that_keeps_up_nobody_waits() -> None:
-    passes = 0
-
-    def count() -> None:
-        nonlocal passes
-        passes += 1
-        loop.call_soon(count)
-
-    loop = asyncio.get_running_loop()
-    loop.call_soon(count)
-    least = 100
-    for _ in range(20):
-        before = passes
-        await pace.give_way()
-        least = min(least, passes - before)
-    assert least == 1
-    loop.call_soon(lambda: None)
+    assert not turns
+    connection.data_received(piece)
+    assert await anext(body) == TOKEN
+    assert len(turns) == 100
+    await others
 
 
 @pytest.mark.parametrize("first", ["silent", "refusing"])

@@ -169,7 +169,8 @@ class ChatRoutes:
         runs = self._ports.runs
 
         async def read() -> None:
-            async with _closing(runs.follow(caller, run_id, after=shape.after)) as batches:
+            told = runs.follow(caller, run_id, after=shape.after, at_once=False)
+            async with _closing(told) as batches:
                 async for batch in batches:
                     events.extend(batch)
 

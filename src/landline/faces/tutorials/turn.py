@@ -137,7 +137,7 @@ async def answered(ports: FacePorts, request: Request, caller: Caller, run: Run)
     turn = TextTurn(whole=True)
 
     async def follow() -> None:
-        async for batch in ports.runs.follow(caller, run.id):
+        async for batch in ports.runs.follow(caller, run.id, at_once=False):
             for stamped in batch:
                 turn.take(stamped)
         turn.close()

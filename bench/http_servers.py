@@ -18,7 +18,7 @@ from statistics import median
 
 import uvloop
 
-from bench.load import Door, Order, blocking, streams
+from bench.load import Door, Order, WrongAnswer, blocking, streams
 from bench.metrics import Figures
 from bench.process import Process, cores, free_port, on_core
 from bench.rounds import ordered
@@ -74,15 +74,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     server_core, instrument_core = cores()
     names = [name for name, order in _SERVERS.items() if _installed(options.python, order[0])]
     found: dict[str, list[Figures]] = {name: [] for name in names}
+    wrong: dict[str, str] = {}
     with tempfile.TemporaryDirectory() as folder, on_core(instrument_core):
         place = Place(folder=Path(folder), server_core=server_core, instrument_core=instrument_core)
         with model(place) as upstream:
             place = replace(place, upstream=upstream)
             for number in range(options.rounds):
                 for name in ordered(names, number):
-                    found[name].append(_measured(place, options.python, name, load))
-    sys.stdout.write(_table(found))
-    return 0
+                    if name not in wrong:
+                        try:
+                            found[name].append(_measured(place, options.python, name, load))
+                        except WrongAnswer as error:
+                            wrong[name] = str(error)
+    sys.stdout.write(_table({name: rounds for name, rounds in found.items() if name not in wrong}))
+    for name, said in wrong.items():
+        sys.stdout.write(f"{name}: wrong answers, {said}\n")
+    return 1 if any(name.startswith("uvicorn") for name in wrong) else 0
 
 
 def _installed(python: str, module: str) -> bool:

@@ -115,7 +115,7 @@ def own_share(mine: Figures, bare: Figures) -> Figures:
 
 
 def growth(short: float, long: float) -> float:
-    """Return long over short. Where there is no share at the short end: 1 if there is none at the long one, else 999."""
-    if short > 0:
-        return long / short
-    return 1.0 if long <= 0 else _MANY
+    """Return long over short: 0 where there is no share at the long end, and 999 where there is one at that end only."""
+    if long <= 0:
+        return 0.0
+    return long / short if short > 0 else _MANY

@@ -118,8 +118,8 @@ def test_every_scenario_of_a_line_takes_its_target() -> None:
 
 @pytest.mark.parametrize(
     ("short_ms", "long_ms", "grew"),
-    [(2.0, 2.2, 1.1), (-1.0, -0.5, 1.0), (-1.0, 0.5, 999.0)],
-    ids=["share", "none", "new"],
+    [(2.0, 2.2, 1.1), (-1.0, -0.5, 0.0), (0.1, -50.0, 0.0), (-1.0, 0.5, 999.0)],
+    ids=["share", "none", "gone", "new"],
 )
 def test_how_a_share_grows(short_ms: float, long_ms: float, grew: float) -> None:
     assert growth(short_ms, long_ms) == pytest.approx(grew)

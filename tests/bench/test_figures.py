@@ -96,6 +96,7 @@ def test_one_durable_write_is_granted_to_the_first_token_alone() -> None:
     assert "at most 4.5 over bare" in as_text([line])
 
 
+@pytest.mark.contract("PRF-1", "PRF-4", "PRF-7", "PRF-10")
 def test_every_line_stands_on_a_row_of_the_full_run_and_on_the_contract() -> None:
     """A line whose scenario was renamed would be `not measured` for ever."""
     scenarios = {scenario.name for scenario in full()} | {"start"}

@@ -1,7 +1,9 @@
 """In a loop that does not keep up, streams share each pass with what starts and commits (PRF-2)."""
 
 import asyncio
+import gc
 import time
+import weakref
 
 import httpcore
 import pytest
@@ -93,3 +95,13 @@ async def test_a_reader_that_is_cancelled_keeps_nobody_back() -> None:
     await asyncio.sleep(0)
     gone.cancel()
     await asyncio.wait_for(stays, 1)
+
+
+def test_a_loop_that_is_closed_is_forgotten() -> None:
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(pace.give_way())
+    loop.close()
+    gone = weakref.ref(loop)
+    del loop
+    gc.collect()
+    assert gone() is None

@@ -1,8 +1,8 @@
 """The short way: one capability, and a model that tells what it says, for agents that bring no capabilities of their own.
 
 With nobody else to hear of them, a run's stream events need not pass the framework's layers for listeners: the node is
-run, not streamed, and the model streams its answer straight into the log, in the run's own task. Agents with
-capabilities (hooks, listeners, instrumentation, handlers of deferred calls) take the long way, in `turn`.
+run, not streamed, in a task that ends with the turn, and the model hands over what it streams event by event. Agents
+with capabilities (hooks, listeners, instrumentation, handlers of deferred calls) take the long way, in `turn`.
 """
 
 import asyncio

@@ -17,10 +17,12 @@ _MOST_PASSES = 16
 
 
 class _Turnstile:
-    """Lets the readers of one loop through in the order they came, so many in a pass as keep it short."""
+    """Lets the readers of one loop through in the order they came, so many in a pass as keep it short.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._loop = loop
+    It does not hold the loop, which could otherwise never be forgotten.
+    """
+
+    def __init__(self) -> None:
         self._waiting: deque[tuple[int, asyncio.Future[None]]] = deque()
         self._at_once = 8
         self._passes = 0
@@ -28,10 +30,11 @@ class _Turnstile:
 
     def turn(self) -> asyncio.Future[None]:
         """Return what is done when it is the caller's turn."""
-        turn = self._loop.create_future()
+        loop = asyncio.get_running_loop()
+        turn = loop.create_future()
         if not self._waiting:
             self._passed_at = perf_counter()
-            self._loop.call_soon(self._pass)
+            loop.call_soon(self._pass)
         self._waiting.append((self._passes, turn))
         return turn
 
@@ -49,7 +52,7 @@ class _Turnstile:
             if not turn.done():
                 turn.set_result(None)
         if self._waiting:
-            self._loop.call_soon(self._pass)
+            asyncio.get_running_loop().call_soon(self._pass)
         else:
             # How many are too many is not known of a pass that has room for all.
             self._at_once = min(self._at_once, _MOST_PASSES)
@@ -66,5 +69,5 @@ async def give_way() -> None:
     """
     loop = asyncio.get_running_loop()
     if (turnstile := _turnstiles.get(loop)) is None:
-        turnstile = _turnstiles[loop] = _Turnstile(loop)
+        turnstile = _turnstiles[loop] = _Turnstile()
     await turnstile.turn()

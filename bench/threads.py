@@ -41,13 +41,13 @@ async def thread(server: Server, messages: int, turns: int) -> Figures:
         took, spent, wrote = _of_both(float), _of_both(float), _of_both(int)
         for number, brief in enumerate(briefs):
             for kind, one, before in (("short", brief, SHORT), ("long", long, messages + 2 * number)):
-                written, cpu_ns, began = server.process.written(), server.process.cpu_ns(), time.monotonic()
+                written, cpu_s, began = server.process.written(), server.process.cpu_s(), time.monotonic()
                 await _turn(server.door, line, one)
                 took[kind].append((time.monotonic() - began) * 1000)
                 await _was_given(server.place.upstream, before // 2 + 1)
                 # What a server still does when it has answered belongs to the turn.
                 await asyncio.sleep(_AFTER_S)
-                spent[kind].append((server.process.cpu_ns() - cpu_ns) / 1e6)
+                spent[kind].append((server.process.cpu_s() - cpu_s) * 1000)
                 wrote[kind].append(server.process.written() - written)
     finally:
         line.close()

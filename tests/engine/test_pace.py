@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
-from landline.model.callers import LOCAL
-from landline.model.events import Event, MessageCompleted, MessageStarted, TextDelta
+from landline.model.callers import LOCAL, Caller
+from landline.model.events import Event, MessageCompleted, MessageStarted, Stamped, TextDelta
 from landline.model.ids import new_id
 from landline.ports.adapter import Ask, Finished, ToolCall, Turn
 from landline.ports.store import Append, Appended
@@ -182,3 +182,74 @@ async def test_a_record_that_comes_with_a_question_is_kept(boot: Boot) -> None:
     async for _ in server.core.runs.follow(LOCAL, run.id, at_once=False):
         pass
     assert await server.store.records(LOCAL, run.id) == {"late": b"2"}
+
+
+@pytest.mark.contract("EVT-6", "PRF-1")
+async def test_a_run_that_others_wait_for_does_not_cut_short_what_another_gathers(boot: Boot) -> None:
+    said, go = asyncio.Event(), asyncio.Event()
+    server = await halting(boot, said, go)
+    quiet = await server.start()
+    await said.wait()
+    commits, run = counted(server), await server.start()
+    go.set()
+    async with asyncio.timeout(5):
+        assert (await server.ended(run.id))[-1].type == "run.completed"
+    # The clock stands still: what the other had said before had not gathered for long enough.
+    assert commits
+    before_its_end = [batch for commit in commits for batch in commit if batch.run_id == quiet.id][:-1]
+    assert before_its_end == []
+
+
+@pytest.mark.contract("EVT-6", "REL-4")
+async def test_what_gathers_is_stored_before_a_server_stops(boot: Boot) -> None:
+    said, go = asyncio.Event(), asyncio.Event()
+    server = await halting(boot, said, go)
+    run = await server.start()
+    await said.wait()
+    async with asyncio.timeout(5):
+        await server.core.log.drained()
+    events = await server.store.events(LOCAL, run.id, after=0, limit=100)
+    assert [event.type for event in events].count("text.delta") == 1
+
+
+@pytest.mark.contract("PRF-1", "WIRE-2")
+@pytest.mark.parametrize("at_once", [True, False])
+async def test_who_follows_a_run_to_its_end_is_told_it_from_memory(boot: Boot, at_once: bool) -> None:
+    said, go = asyncio.Event(), asyncio.Event()
+    server = await halting(boot, said, go)
+    run, read = await server.start(), list[int]()
+    await said.wait()
+    events = server.store.events
+
+    async def counting(caller: Caller, run_id: str, *, after: int, limit: int) -> list[Stamped]:
+        read.append(after)
+        return await events(caller, run_id, after=after, limit=limit)
+
+    server.store.events = counting
+    told: list[str] = []
+    async with asyncio.timeout(5):
+        async for batch in server.core.runs.follow(LOCAL, run.id, at_once=at_once):
+            told += [event.type for event in batch]
+            go.set()
+    assert told[0] == "run.created"
+    assert told[-1] == "run.completed"
+    assert read == []
+
+
+@pytest.mark.contract("PRF-1")
+async def test_who_waits_for_the_end_alone_is_not_woken_before(boot: Boot) -> None:
+    said, go = asyncio.Event(), asyncio.Event()
+    server = await halting(boot, said, go)
+    run = await server.start()
+
+    async def pieces(*, at_once: bool) -> int:
+        return len([batch async for batch in server.core.runs.follow(LOCAL, run.id, at_once=at_once)])
+
+    async with asyncio.timeout(5):
+        waits = asyncio.create_task(pieces(at_once=False))
+        follows = asyncio.create_task(pieces(at_once=True))
+        await said.wait()
+        await asyncio.sleep(0.05)
+        go.set()
+        assert await waits == 2, "what there was when it came, and the rest at the end"
+        assert await follows > 2

@@ -30,7 +30,7 @@ from landline.engine.window import Window
 from landline.model.agents import AgentInfo
 from landline.model.callers import SYSTEM
 from landline.model.errors import AgentFailed, ErrorInfo, NotFound, Unavailable
-from landline.model.events import RunResumed, RunStarted
+from landline.model.events import RunResumed, RunStarted, Stamped
 from landline.model.messages import Part
 from landline.model.times import iso
 from landline.ports.adapter import Adapter, AgentSpec, BringsTools, Finished, Suspended, Turn
@@ -93,13 +93,16 @@ class Driver:
         if context is not None:
             await release(context)
 
-    def launch(self, claim: Claim) -> None:
-        """Drive the claimed run beside the caller; while the process stops it is left for the next start."""
+    def launch(self, claim: Claim, written: Sequence[Stamped] = ()) -> None:
+        """Drive the claimed run beside the caller; while the process stops it is left for the next start.
+
+        `written` are the last events of its log, where they are at hand: readers need not fetch them.
+        """
         if self._leaving:
             return
-        segment = Segment(
-            claim=claim, run_log=self._log.open(claim), clock=self._clock, began=self._clock.steady()
-        )
+        run_log = self._log.open(claim)
+        run_log.stored(written)
+        segment = Segment(claim=claim, run_log=run_log, clock=self._clock, began=self._clock.steady())
         task = self._tasks.spawn(self._drive(segment), name=f"run {claim.run.id}")
         self._segments[claim.run.id] = (segment, task)
 

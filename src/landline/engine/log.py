@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from landline.engine.fold import Fold
-from landline.engine.loop import Bells, Tasks
+from landline.engine.loop import Bells, Tasks, over
 from landline.engine.meter import Meter
-from landline.engine.pace import Pace
+from landline.engine.pace import UNREAD_S, Pace
 from landline.model.errors import AgentFailed, StorageFailed
 from landline.model.events import (
     TERMINAL_EVENTS,
@@ -63,6 +63,9 @@ LARGEST_DELTA = 4_096
 READ_BYTES = 32 * 1024
 """About how much a reader is handed at once; a stalled one holds no more than that."""
 
+CLOCK_S = 0.001
+"""What a timer may be early by, as the clock tells it."""
+
 RETRY_S = 0.5
 """Pause before a refused commit is tried again: a full disk may be emptied."""
 
@@ -84,6 +87,7 @@ class RunLog:
         self._tail_bytes = 0
         self._newest: list[Stamped] = []
         self.closed = False
+        self.dirty_since = 0.0
         self.unstorable = False
         self.spent: Callable[[], float] | None = None
         self._log = log
@@ -149,6 +153,11 @@ class RunLog:
     def behind(self) -> bool:
         """Whether so much waits to be stored that the run should pause."""
         return self._pending_bytes > BACKLOG_BYTES
+
+    @property
+    def pressing(self) -> bool:
+        """Whether somebody waits until it is stored."""
+        return bool(self._waiters) or self._durable
 
     async def flushed(self) -> None:
         """Return when everything added so far is stored."""
@@ -294,8 +303,10 @@ class Log:
         return self._live.get(run_id)
 
     def dirty(self, run_log: RunLog) -> None:
-        """Have `run_log` in the next commit."""
-        self._dirty[run_log.run_id] = run_log
+        """Have `run_log` in the next commit that is due for it."""
+        if run_log.run_id not in self._dirty:
+            run_log.dirty_since = self.clock.steady()
+            self._dirty[run_log.run_id] = run_log
         self._idle.clear()
         self.pace.said(run_log.run_id)
 
@@ -304,6 +315,7 @@ class Log:
         if self._live.get(run_log.run_id) is run_log:
             del self._live[run_log.run_id]
         self._bells.ring(run_log.run_id)
+        self._bells.ring(over(run_log.run_id))
 
     async def drained(self) -> None:
         """Return when nothing waits to be stored."""
@@ -312,18 +324,32 @@ class Log:
 
     async def _commit_forever(self) -> None:
         while True:
-            await self.pace.due()
-            if not self._dirty:
+            everything = await self.pace.due()
+            taken = self._take(everything=everything)
+            if not taken:
                 continue
-            taken, self._dirty = self._dirty, {}
             at = iso(self.clock.now())
-            work = [(run_log, *run_log.take(at)) for run_log in taken.values()]
+            work = [(run_log, *run_log.take(at)) for run_log in taken]
             results = await self._append([batch for _, batch, _ in work])
             for (run_log, batch, waiters), result in zip(work, results, strict=True):
                 self._deliver(run_log, batch, waiters, result)
             if not self._dirty:
                 self._idle.set()
             await self.pace.rest(len(self._live))
+
+    def _take(self, *, everything: bool) -> list[RunLog]:
+        """Return the runs to commit now: what others wait for does not cut short what a run gathers unseen."""
+        now, taken, left = self.clock.steady(), list[RunLog](), dict[str, RunLog]()
+        for run_id, run_log in self._dirty.items():
+            left_s = run_log.dirty_since + UNREAD_S - now
+            if everything or run_log.pressing or self.pace.told(run_id) or left_s <= CLOCK_S:
+                taken.append(run_log)
+            else:
+                if not left:
+                    self.pace.gather(left_s)
+                left[run_id] = run_log
+        self._dirty = left
+        return taken
 
     async def _append(self, batches: list[Append]) -> Sequence[Appended | None]:
         """Store the batches, however long a refusing disk takes: the runs stay and their readers wait (REL-8)."""

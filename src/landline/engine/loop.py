@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from landline.ports.clock import Timer
 
-__all__ = ["Bells", "SystemClock", "Tasks"]
+__all__ = ["Bells", "SystemClock", "Tasks", "over"]
 
 logger = logging.getLogger(__name__)
 
@@ -81,6 +81,11 @@ class Tasks:
             task.cancel()
         if left:
             await asyncio.wait(left, timeout=within_s)
+
+
+def over(run_id: str) -> str:
+    """Return the key of the bell that rings only when a run's log has come to an end, or to a halt."""
+    return f"over:{run_id}"
 
 
 class Bells:

@@ -34,13 +34,15 @@ class Pace:
         self._readers: Counter[str] = Counter()
         self._gathering: Timer | None = None
         self._awaited = False
+        self._all = False
         self._rest: asyncio.Future[None] | None = None
 
     @contextmanager
     def read(self, run_id: str) -> Generator[None]:
         """Commit the run's events as they come while the block runs: somebody is told of each."""
         self._readers[run_id] += 1
-        self.now()
+        if self._gathering is not None:
+            self._wake.set()
         try:
             yield
         finally:
@@ -52,12 +54,22 @@ class Pace:
         """Have a commit: there is something of this run to store."""
         if run_id in self._readers:
             self._wake.set()
-        elif self._gathering is None:
-            self._gathering = self._clock.call_later(UNREAD_S, self._wake.set)
+        else:
+            self.gather(UNREAD_S)
+
+    def gather(self, within_s: float) -> None:
+        """Have a commit within so many seconds, for what nobody is told of."""
+        if self._gathering is None:
+            self._gathering = self._clock.call_later(within_s, self._wake.set)
+
+    def told(self, run_id: str) -> bool:
+        """Whether somebody is told of the run as it goes on."""
+        return run_id in self._readers
 
     def now(self) -> None:
-        """Have what has gathered committed, after a rest if there is one."""
+        """Have all that has gathered committed, after a rest if there is one."""
         if self._gathering is not None:
+            self._all = True
             self._wake.set()
 
     def hurry(self) -> None:
@@ -70,13 +82,15 @@ class Pace:
         if self._rest is not None and not self._rest.done():
             self._rest.set_result(None)
 
-    async def due(self) -> None:
-        """Return when it is time for the next commit."""
+    async def due(self) -> bool:
+        """Return when it is time for the next commit, and whether it is one of all that has gathered."""
         await self._wake.wait()
         self._wake.clear()
         self._awaited, gathering, self._gathering = False, self._gathering, None
         if gathering is not None:
             gathering.cancel()
+        everything, self._all = self._all, False
+        return everything
 
     async def rest(self, live: int) -> None:
         """Rest after a commit while so many runs are live, unless somebody waits already."""

@@ -7,8 +7,8 @@ from functools import partial
 
 from landline.engine.admit import Admission
 from landline.engine.drive import Driver
-from landline.engine.log import Log
-from landline.engine.loop import Bells, Tasks
+from landline.engine.log import Log, RunLog
+from landline.engine.loop import Bells, Tasks, over
 from landline.engine.places import shown
 from landline.engine.segment import release
 from landline.engine.steer import Steering
@@ -104,7 +104,7 @@ class EngineRuns:
             self._driver.give_context(accepted.run.id, request.context)
         self._bells.ring(f"thread:{accepted.run.thread_id}")
         if accepted.claim is not None:
-            self._driver.launch(accepted.claim)
+            self._driver.launch(accepted.claim, accepted.events)
         elif request.on_busy == "interrupt" and accepted.active_run_id and not accepted.replayed:
             await self._end(caller, accepted.active_run_id)
             return Started(run=await self._store.get_run(caller, accepted.run.id))
@@ -119,49 +119,52 @@ class EngineRuns:
         self, caller: Caller, run_id: str, *, after: int = 0, live: bool = True, at_once: bool = True
     ) -> AsyncIterator[Sequence[Stamped]]:
         """Yield a run's events after `after` in batches until its end; see the port."""
-        cursor, asked = after, False
+        cursor, asked, key = after, False, run_id if at_once else over(run_id)
+        held: RunLog | None = None
         with self._log.pace.read(run_id) if at_once else nullcontext():
             while True:
-                batch = await self._read(caller, run_id, cursor)
+                held = self._log.live(run_id) or held
+                batch = await self._read(caller, run_id, cursor, held)
                 if not batch:
-                    bell, over = self._bells.listen(run_id), False
+                    bell, ended = self._bells.listen(key), False
                     try:
                         # Looked at again under the bell: what was written since the last look rang before it hung.
-                        batch = await self._read(caller, run_id, cursor)
+                        batch = await self._read(caller, run_id, cursor, held)
                         if not batch:
-                            over = await self._over(caller, run_id, cursor)
-                            if over:  # it may have ended between the look at the log and the look at the run
-                                batch = await self._read(caller, run_id, cursor)
+                            ended = await self._ended(caller, run_id, cursor)
+                            if ended:  # it may have ended between the look at the log and the look at the run
+                                batch = await self._read(caller, run_id, cursor, held)
                         if not batch:
                             # A question ends the stream only where the log ends too: a replay passes old ones (WIRE-2).
-                            if asked or not live or over:
+                            if asked or not live or ended:
                                 return
                             await bell
                             continue
                     finally:
-                        self._bells.forget(run_id, bell)
+                        self._bells.forget(key, bell)
                 cursor, asked = batch[-1].seq, batch[-1].type == "run.waiting"
                 yield batch
                 if batch[-1].terminal:
                     return
 
-    async def _read(self, caller: Caller, run_id: str, cursor: int) -> Sequence[Stamped]:
-        run_log = self._log.live(run_id)
+    async def _read(self, caller: Caller, run_id: str, cursor: int, held: RunLog | None) -> Sequence[Stamped]:
+        """Return what is stored after `cursor`, from memory where a live log still has it, or `held` that has closed."""
+        run_log = self._log.live(run_id) or held
         if run_log is not None:
             if not caller.owns(run_log.caller.tenant, run_log.caller.user):
                 raise NotFound(f"No run has the id {run_id}.", code="run_not_found")
-            if cursor > run_log.written:
+            if cursor > run_log.written and not run_log.closed:
                 raise Gone("The cursor lies beyond the run's log; read it again from the start.")
             batch = run_log.since(cursor)
-            if batch is not None:
+            if batch or (batch is not None and not run_log.closed):
                 return batch
         stored = await self._store.events(caller, run_id, after=cursor, limit=PAGE)
-        if run_log is None or not stored:
+        if run_log is None or run_log.closed or not stored:
             return stored
         # The store may be a commit ahead of what this process has told: all readers move with the log.
         return [event for event in stored if event.seq <= run_log.written]
 
-    async def _over(self, caller: Caller, run_id: str, cursor: int) -> bool:
+    async def _ended(self, caller: Caller, run_id: str, cursor: int) -> bool:
         """Tell whether nothing can come after `cursor`; a cursor beyond the log is refused."""
         if self._log.live(run_id) is not None:
             return False
@@ -192,6 +195,7 @@ class EngineRuns:
         self._admission.dropped(run_id)  # it may have been queued, and never on a line
         await self._driver.drop_context(run_id)
         self._bells.ring(run_id)
+        self._bells.ring(over(run_id))
         self._bells.ring(f"thread:{cancelled.run.thread_id}")
 
     async def answer(self, caller: Caller, run_id: str, answers: Sequence[Answer]) -> AnsweredRun:

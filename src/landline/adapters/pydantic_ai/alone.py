@@ -6,7 +6,7 @@ with capabilities (hooks, listeners, instrumentation, handlers of deferred calls
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from contextlib import nullcontext
 from math import inf
 from typing import Any
@@ -16,7 +16,7 @@ from pydantic_ai import Agent
 from pydantic_ai.capabilities.abstract import leaf_capabilities
 from pydantic_ai.exceptions import ModelRequestTimeout
 from pydantic_ai.messages import ModelMessage, ModelResponse
-from pydantic_ai.models import Model, ModelRequestContext, ModelRequestParameters, StreamedResponse
+from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
 from pydantic_ai.models.fallback import FallbackModel
 from pydantic_ai.models.wrapper import WrapperModel
 from pydantic_ai.settings import ModelSettings, merge_model_settings
@@ -30,6 +30,9 @@ from landline.model.events import Event
 from landline.ports.adapter import Turn
 
 __all__ = ["LoneJournal", "is_alone"]
+
+AHEAD = 16
+"""Events that a model may be ahead of its run's log: what has arrived is told in one go, not in a switch of tasks for each."""
 
 _FRAMEWORKS_OWN = frozenset(type(leaf) for leaf in leaf_capabilities(Agent().root_capability))
 """What every agent has: nothing that looks at a model's answer or decides about calls."""
@@ -49,35 +52,26 @@ class LoneJournal(Journal):
     def __init__(self, turn: Turn, servers: RunServers) -> None:
         super().__init__(turn, servers)
         self._approvals = Approvals(turn, self)
-        self._ctx: RunContext[Any] | None = None
         self.speech: Speech | None = None
         """What the run says; None on the long way, where the turn hears it itself."""
         self._heard = False
-        self._said: Sequence[Event] = ()
+        self._said: list[Event] = []
+        self._untold = 0
         self._ready, self._taken = asyncio.Event(), asyncio.Event()
-
-    async def wrap_model_request(
-        self,
-        ctx: RunContext[Any],
-        *,
-        request_context: ModelRequestContext,
-        handler: Callable[[ModelRequestContext], Awaitable[ModelResponse]],
-    ) -> ModelResponse:
-        """Answer a request from the journal, or make it; see `Journal`."""
-        self._ctx = ctx
-        return await super().wrap_model_request(ctx, request_context=request_context, handler=handler)
 
     async def told(self, request: Coroutine[Any, Any, Any]) -> AsyncGenerator[Event]:
         """Make the model request, in a task of its own, and yield what is said meanwhile; closing this stops it."""
         task = asyncio.create_task(request)
         task.add_done_callback(lambda _: self._ready.set())
         try:
-            while not task.done():
-                await self._ready.wait()
+            while self._said or not task.done():
+                if not self._said:
+                    await self._ready.wait()
                 self._ready.clear()
-                for event in self._said:
+                said, self._said = self._said, []
+                for event in said:
                     yield event
-                self._said = ()
+                self._untold -= len(said)
                 self._taken.set()
             await task
         finally:
@@ -86,12 +80,15 @@ class LoneJournal(Journal):
                 # Whatever it ends with, nobody is there to hear of it.
                 await asyncio.gather(task, return_exceptions=True)
 
-    async def _say(self, events: Iterator[Event]) -> None:
-        """Hand events to `told` and go on when they are taken: nothing is read ahead of the log."""
-        self._said = tuple(events)
-        if self._said:
-            self._taken.clear()
+    async def _say(self, events: Iterator[Event], *, ahead: int = AHEAD) -> None:
+        """Hand events to `told`, and wait until it has taken them when it is more than `ahead` behind."""
+        new = tuple(events)
+        if new:
+            self._said += new
+            self._untold += len(new)
             self._ready.set()
+        while self._untold > ahead:
+            self._taken.clear()
             await self._taken.wait()
 
     async def begins(self) -> None:
@@ -125,13 +122,15 @@ class LoneJournal(Journal):
         paused = _paused(messages)
         patience = None if self._heard else _first_event_timeout(model, settings)
         with nullcontext() if patience is None else anyio.move_on_after(patience) as first:
-            async with model.request_stream(messages, settings, parameters, self._ctx) as stream:
+            async with model.request_stream(messages, settings, parameters, self.ctx) as stream:
                 async for part in stream:
                     self._heard = True
                     if first is not None:
                         first.deadline = inf
                     if self.speech is not None:
                         await self._say(self.speech.take(part, _parts_before(stream, paused)))
+            # All that was said is in the log before the answer is in the journal.
+            await self._say(iter(()), ahead=0)
             # Only after the stream is closed is all that came with it there.
             return stream.get()
         assert patience is not None

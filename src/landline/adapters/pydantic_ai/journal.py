@@ -80,6 +80,8 @@ class Journal(AbstractCapability[Any]):
         """Whether the last model request was answered from the journal."""
         self._output_mode = "text"
         self.model: str | None = None
+        self.ctx: RunContext[Any] | None = None
+        """What the last model request was made in."""
         self.answers: dict[str, Any] = {}
         """Answers that stand for a tool's result, by call id."""
 
@@ -97,7 +99,7 @@ class Journal(AbstractCapability[Any]):
         handler: Callable[[ModelRequestContext], Awaitable[ModelResponse]],
     ) -> ModelResponse:
         """Answer request number k from the journal, or make it and record the whole response."""
-        key = f"model:{self._requests}"
+        key, self.ctx = f"model:{self._requests}", ctx
         ordinal, self._requests = self._requests, self._requests + 1
         self._output_mode = _output_mode(request_context)
         if ordinal == 0 and self._servers.of_run and ctx.tool_manager is not None:

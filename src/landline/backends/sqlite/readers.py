@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from landline.backends.sql.gathering import Gathering
 from landline.backends.sqlite.connection import connect, is_storage_fault, storage_failed
 from landline.model.errors import Invalid, StorageFailed
 
@@ -37,6 +38,10 @@ class Readers:
     _threads: list[threading.Thread] = field(default_factory=list[threading.Thread])
     _door: threading.Lock = field(default_factory=threading.Lock)
     _closing: bool = False
+    _gathering: Gathering[_Work] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._gathering = Gathering(self._hand)
 
     def start(self) -> None:
         """Begin to read."""
@@ -69,11 +74,16 @@ class Readers:
         """Return what the operation reads; everything committed before this call is seen. Raises StorageFailed."""
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        with self._door:  # nothing may be put behind the end
-            if self._closing or not self._threads:
-                raise _closed()
-            self._queue.put((operation, loop, future))
+        self._gathering.add(loop, (operation, loop, future))
         return await future
+
+    def _hand(self, gathered: list[_Work]) -> None:
+        with self._door:  # nothing may be put behind the end
+            if not self._closing and self._threads:
+                for work in gathered:
+                    self._queue.put(work)
+            else:
+                _refuse(gathered)
 
     def _run(self) -> None:
         connection: sqlite3.Connection | None = None
@@ -114,6 +124,11 @@ def _read(connection: sqlite3.Connection, operation: Callable[[sqlite3.Connectio
         # After some faults SQLite has rolled back itself; a second time would hide what happened.
         if connection.in_transaction:
             connection.execute("ROLLBACK")
+
+
+def _refuse(gathered: list[_Work]) -> None:
+    for _, _, future in gathered:
+        _resolve(future, None, _closed())
 
 
 def _closed() -> StorageFailed:

@@ -1,7 +1,7 @@
 """The one thread that writes: takes everything that waits, writes it in one transaction, and answers all at once.
 
-While one commit is on its way to the disk, the next operations gather; so under load many runs share one fsync (group
-commit). An operation is a plain function of the connection. It stands or falls alone: one that refuses before it has
+Operations gather while a commit is on its way to the disk and while the loop has other things to do; so under load many
+runs share one fsync (group commit). An operation is a plain function of the connection. It stands or falls alone: one that refuses before it has
 written anything is simply left out; if one fails after writing, the transaction is rolled back and all are run again,
 each inside its own savepoint. The common case pays for neither.
 
@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+from landline.backends.sql.gathering import Gathering
 from landline.backends.sqlite.connection import connect, is_storage_fault, storage_failed
 from landline.model.errors import Conflict, Invalid, LandlineError, StorageFailed
 
@@ -28,6 +29,7 @@ T = TypeVar("T")
 Operation = Callable[[sqlite3.Connection], T]
 
 LARGEST_BATCH = 512
+"""Operations in one transaction beyond which no more are waited for."""
 
 
 @dataclass(slots=True)
@@ -52,13 +54,19 @@ class Writer:
     """The writer thread of one database."""
 
     path: Path
-    _queue: queue.SimpleQueue[_Pending | None] = field(default_factory=queue.SimpleQueue[_Pending | None])
+    _queue: queue.SimpleQueue[list[_Pending] | None] = field(
+        default_factory=queue.SimpleQueue[list[_Pending] | None]
+    )
     _thread: threading.Thread | None = None
     _connection: sqlite3.Connection | None = None
     _full: bool | None = None
     _door: threading.Lock = field(default_factory=threading.Lock)
     _closing: bool = False
+    _gathering: Gathering[_Pending] = field(init=False)
     commits: int = 0
+
+    def __post_init__(self) -> None:
+        self._gathering = Gathering(self._hand)
 
     def start(self) -> None:
         """Begin to write."""
@@ -77,13 +85,8 @@ class Writer:
         self._fail_rest()
 
     def _fail_rest(self) -> None:
-        rest: list[_Pending] = []
         while not self._queue.empty():
-            pending = self._queue.get()
-            if pending is not None:
-                pending.error = _closed()
-                rest.append(pending)
-        _answer(rest)
+            _answer(_refused(self._queue.get() or []))
 
     async def run(self, operation: Operation[T], *, durable: bool, careful: Operation[T] | None = None) -> T:
         """Return the operation's result once it is committed (and on disk, if `durable`).
@@ -95,23 +98,25 @@ class Writer:
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[T] = loop.create_future()
-        with self._door:  # nothing may be put behind the end
-            if self._closing or self._thread is None:
-                raise _closed()
-            self._queue.put(_Pending(operation, careful or operation, durable, loop, future))
+        self._gathering.add(loop, _Pending(operation, careful or operation, durable, loop, future))
         return await future
+
+    def _hand(self, gathered: list[_Pending]) -> None:
+        with self._door:  # nothing may be put behind the end
+            if not self._closing and self._thread is not None:
+                self._queue.put(gathered)
+            else:
+                _resolve(_refused(gathered))
 
     def _run(self) -> None:
         ending = False
         while not ending:
-            taken = [self._queue.get()]
-            while len(taken) < LARGEST_BATCH:
-                try:
-                    taken.append(self._queue.get_nowait())
-                except queue.Empty:
+            batch: list[_Pending] = []
+            while (gathered := self._queue.get()) is not None:
+                batch += gathered
+                if len(batch) >= LARGEST_BATCH or self._queue.empty():
                     break
-            ending = None in taken
-            batch = [pending for pending in taken if pending is not None]
+            ending = gathered is None
             if batch:
                 self._write(batch)
                 _answer(batch)
@@ -167,8 +172,10 @@ class Writer:
                 connection.close()
 
 
-def _closed() -> StorageFailed:
-    return StorageFailed("The database is closed.")
+def _refused(batch: list[_Pending]) -> list[_Pending]:
+    for pending in batch:
+        pending.error = StorageFailed("The database is closed.")
+    return batch
 
 
 def _run_plain(connection: sqlite3.Connection, pending: _Pending) -> None:

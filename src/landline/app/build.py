@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, FastAPI
 
 from landline.app import plugins
+from landline.app.async_library import told_asyncio
 from landline.app.auditing import audited_ports
 from landline.app.context import HostContext
 from landline.app.edge import door_of, home
@@ -289,6 +290,7 @@ class Landline:
         async with (
             AsyncExitStack() as after
         ):  # from the last to the first, each whatever became of the others
+            after.enter_context(told_asyncio())
             await self.store.open()
             after.push_async_callback(self.store.close)
             if self.limiter is not None:

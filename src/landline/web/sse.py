@@ -21,6 +21,7 @@ from landline.web.leases import revoked
 from landline.web.paced import PIECE_BYTES
 from landline.web.problems import problem_body, request_id
 from landline.web.waiting import disconnected
+from landline.web.within import Overdue, within
 
 __all__ = [
     "CLOSING",
@@ -158,13 +159,24 @@ class EventStream(Response):
 
     async def _beat(self, pump: "asyncio.Task[None]", gone: "asyncio.Task[None]", send: Send) -> None:
         """Wait for the end of either task, with a comment in every silence, so that proxies keep the line open."""
-        seen = self._wrote
-        while not (
-            await asyncio.wait({pump, gone}, timeout=self._door.heartbeat_s, return_when="FIRST_COMPLETED")
-        )[0]:
-            if self._wrote == seen and not self._lock.locked():
+        loop = asyncio.get_running_loop()
+        pulse = loop.create_future()
+
+        def beat(_: object = None) -> None:
+            if not pulse.done():
+                pulse.set_result(None)
+
+        pump.add_done_callback(beat)
+        gone.add_done_callback(beat)
+        while not (pump.done() or gone.done()):
+            seen, timer = self._wrote, loop.call_later(self._door.heartbeat_s, beat)
+            try:
+                await pulse
+            finally:
+                timer.cancel()
+            pulse = loop.create_future()
+            if self._wrote == seen and not (pump.done() or gone.done() or self._lock.locked()):
                 await self._write(send, HEARTBEAT)
-            seen = self._wrote
 
     async def _pump(self, send: Send) -> None:
         async with aclosing(cast("AsyncGenerator[bytes, None]", self._pieces)) as pieces:
@@ -174,15 +186,12 @@ class EventStream(Response):
     async def _write(self, send: Send, data: bytes) -> None:
         async with self._lock:
             for start in range(0, len(data), PIECE_BYTES):
-                limit = asyncio.timeout(self._door.send_timeout_s)
+                piece = data[start : start + PIECE_BYTES]
+                sending = send({"type": "http.response.body", "body": piece, "more_body": True})
                 try:
-                    async with limit:
-                        piece = data[start : start + PIECE_BYTES]
-                        await send({"type": "http.response.body", "body": piece, "more_body": True})
-                except TimeoutError:
-                    if limit.expired():
-                        raise SlowReader from None
-                    raise
+                    await within(self._door.send_timeout_s, sending)
+                except Overdue:
+                    raise SlowReader from None
                 except OSError as error:
                     raise _ReaderLeft from error
                 self._wrote += 1

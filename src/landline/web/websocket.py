@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, MutableMapping, Sequence
 from typing import Any, Final, cast
 
 from starlette.requests import Request
@@ -18,6 +18,7 @@ from landline.web.origins import page_of
 from landline.web.problems import respond
 from landline.web.route import requires
 from landline.web.sse import SlowReader
+from landline.web.within import Overdue, within
 
 __all__ = ["MAX_MESSAGE_BYTES", "ClosedSocket", "Socket", "request_of", "socket_endpoint"]
 
@@ -55,19 +56,18 @@ class Socket:
     async def send(self, *messages: bytes) -> None:
         """Send JSON messages, together and in order. Raises SlowReader, ClosedSocket."""
         async with self._turn:
-            limit = asyncio.timeout(self._door.send_timeout_s)
             try:
-                async with limit:
-                    for message in messages:
-                        await self._websocket.send_text(message.decode())
-            except TimeoutError:
-                if limit.expired():
-                    raise SlowReader from None
-                raise
+                await within(self._door.send_timeout_s, self._send_all(messages))
+            except Overdue:
+                raise SlowReader from None
             except (WebSocketDisconnect, RuntimeError, OSError) as error:
                 raise ClosedSocket from error
         # A socket whose buffer has room never waits; this lets the others have their turn.
         await asyncio.sleep(0)
+
+    async def _send_all(self, messages: Iterable[bytes]) -> None:
+        for message in messages:
+            await self._websocket.send_text(message.decode())
 
     async def receive(self) -> bytes:
         """Return the next message.

@@ -63,6 +63,7 @@ async def test_every_mode_follows_the_active_run(tmp_path: Path) -> None:
                 given = [e["input"][0]["text"] for e in events if e["type"] == "input.received"]
                 if len(given) == 3:
                     break
+                await asyncio.sleep(0.005)  # the page comes from memory: nothing else here waits
         gates[GO].set()
         answer = (await waits).json()
         assert (answer["id"], answer["status"]) == (run["id"], "completed")

@@ -10,6 +10,7 @@ import pytest
 from landline.model.callers import LOCAL, Caller
 from landline.model.events import Event, MessageCompleted, MessageStarted, Stamped, TextDelta
 from landline.model.ids import new_id
+from landline.model.times import iso
 from landline.ports.adapter import Ask, Finished, ToolCall, Turn
 from landline.ports.store import Append, Appended
 from landline.testing.clock import VirtualClock
@@ -253,3 +254,39 @@ async def test_who_waits_for_the_end_alone_is_not_woken_before(boot: Boot) -> No
         go.set()
         assert await waits == 2, "what there was when it came, and the rest at the end"
         assert await follows > 2
+
+
+@pytest.mark.contract("RUN-2", "RUN-5")
+async def test_who_waits_for_a_queued_run_hears_that_it_was_cancelled(boot: Boot) -> None:
+    said, go = asyncio.Event(), asyncio.Event()
+    server = await halting(boot, said, go)
+    active = await server.start()
+    queued = await server.start(thread_id=active.thread_id, on_busy="queue")
+
+    async def wait() -> list[str]:
+        follows = server.core.runs.follow(LOCAL, queued.id, at_once=False)
+        return [event.type async for batch in follows for event in batch]
+
+    waits = asyncio.create_task(wait())
+    await said.wait()
+    async with asyncio.timeout(5):
+        await server.core.runs.cancel(LOCAL, queued.id)
+        assert (await waits)[-1] == "run.cancelled"
+        go.set()
+        await server.ended(active.id)
+
+
+@pytest.mark.contract("EVT-2")
+async def test_an_event_tells_when_it_was_said_and_not_when_it_was_stored(boot: Boot) -> None:
+    said, go = asyncio.Event(), asyncio.Event()
+    server = await halting(boot, said, go)
+    run = await server.start()
+    await said.wait()
+    then = iso(server.clock.now())
+    assert isinstance(server.clock, VirtualClock)
+    await server.clock.advance(0.05)
+    go.set()
+    async with asyncio.timeout(5):
+        told = {event.type: event.at for event in await server.ended(run.id)}
+    assert told["run.started"] == told["text.delta"] == then
+    assert told["run.completed"] > then

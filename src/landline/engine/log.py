@@ -93,7 +93,7 @@ class RunLog:
         self._log = log
         self.fold = Fold()
         self._meter = Meter(log.clock)
-        self._pending: list[tuple[Event, bytes | None]] = []
+        self._pending: list[tuple[Event, bytes | None, str]] = []
         self._pending_bytes = 0
         self._records: list[tuple[str, bytes]] = []
         self._questions: list[NewQuestion] = []
@@ -105,7 +105,7 @@ class RunLog:
         self._waiters: list[asyncio.Future[Appended]] = []
 
     def add(self, event: Event) -> None:
-        """Append `event`; it is stored with the next commit and delivered after it.
+        """Append `event`, as said now; it is stored with the next commit and delivered after it.
 
         Raises:
             Fenced: The run is not this driver's any more.
@@ -119,14 +119,14 @@ class RunLog:
         if isinstance(event, (ToolCalled, UsageReported)):
             self._meter.note(event)
         if self._pending and isinstance(event, (TextDelta, ReasoningDelta)):
-            last = self._pending[-1][0]
+            last, _, at = self._pending[-1]
             fits = isinstance(last, (TextDelta, ReasoningDelta)) and len(last.delta) < LARGEST_DELTA
             if fits and type(last) is type(event) and last.message_id == event.message_id:
                 self._pending_bytes += len(event.delta)
                 merged = type(event)(message_id=event.message_id, delta=last.delta + event.delta)
-                self._pending[-1] = (merged, None)
+                self._pending[-1] = (merged, None, at)
                 return
-        self._pending.append((event, body))
+        self._pending.append((event, body, iso(self._log.clock.now())))
         self._pending_bytes += len(body)
         self._progress = self._progress or isinstance(event, (ToolCompleted, ToolFailed))
         self._log.dirty(self)
@@ -212,11 +212,11 @@ class RunLog:
             return None
         return self._tail[after + 1 - self._tail[0].seq :]
 
-    def take(self, at: str) -> tuple[Append, list[asyncio.Future[Appended]]]:
+    def take(self) -> tuple[Append, list[asyncio.Future[Appended]]]:
         """Stamp what is pending and return it as one batch with those who wait for it."""
         stamped = [
             Stamped(seq, self.run_id, self.thread_id, at, event.type, encode(event) if body is None else body)
-            for seq, (event, body) in enumerate(self._pending, start=self.written + 1)
+            for seq, (event, body, at) in enumerate(self._pending, start=self.written + 1)
         ]
         final = self._final or {"spent_s": self._spent_so_far(), "spent": self._meter.take()}
         batch = Append(
@@ -328,8 +328,7 @@ class Log:
             taken = self._take(everything=everything)
             if not taken:
                 continue
-            at = iso(self.clock.now())
-            work = [(run_log, *run_log.take(at)) for run_log in taken]
+            work = [(run_log, *run_log.take()) for run_log in taken]
             results = await self._append([batch for _, batch, _ in work])
             for (run_log, batch, waiters), result in zip(work, results, strict=True):
                 self._deliver(run_log, batch, waiters, result)

@@ -111,6 +111,14 @@ class Bells:
             if not waiting:
                 del self._waiting[key]
 
+    async def rung(self, key: str) -> None:
+        """Return at the next `ring` of `key`."""
+        future = self.listen(key)
+        try:
+            await future
+        finally:
+            self.forget(key, future)
+
     def ring(self, key: str) -> None:
         """Wake all who listen to `key`."""
         for future in self._waiting.pop(key, ()):

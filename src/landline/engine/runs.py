@@ -125,6 +125,10 @@ class EngineRuns:
             while True:
                 held = self._log.live(run_id) or held
                 batch = await self._read(caller, run_id, cursor, held)
+                if live and not asked and held is not None and not held.closed and cursor >= held.written:
+                    # Nothing was written up to here, where the bell hangs: no step of another task lies between.
+                    await self._bells.rung(key)
+                    continue
                 if not batch:
                     bell, ended = self._bells.listen(key), False
                     try:

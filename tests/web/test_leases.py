@@ -81,6 +81,18 @@ async def test_what_is_released_is_neither_looked_at_nor_ended() -> None:
     assert len(gate.asked) == 1
 
 
+async def test_a_lease_is_given_back_once() -> None:
+    gate, leases = Gate(), Leases()
+    ended: list[str] = []
+    first = leases.hold(ANN, lambda: ended.append("first"))
+    first.release()
+    leases.hold(ANN, lambda: ended.append("second"))
+    first.release()
+    gate.ended.add(ANN.credential)
+    await leases.check(gate.holds)
+    assert ended == ["second"]
+
+
 async def test_callers_without_a_credential_cost_nothing() -> None:
     leases = Leases()
     for caller in (LOCAL, None):

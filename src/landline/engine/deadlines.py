@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from landline.engine.line import RunLine
 from landline.engine.segment import Segment
 from landline.ports.adapter import AgentSpec
 from landline.ports.clock import Timer
@@ -34,35 +35,48 @@ def watch(
     """
     end = ends_at(segment, spec, deadline_s)
     idle_s = spec.idle_timeout_s if spec.idle_timeout_s is not None else idle_s
-    line, clock = segment.line, segment.clock
+    line = segment.line
     if line is None or (end is None and idle_s is None):
         return lambda: None
     if end is not None:
         segment.run_log.spent = lambda: segment.spent_s
-    timers: list[Timer] = []
+    return _Watch(segment, line, end=end, idle_s=idle_s, stop=stop).call_off
 
-    def busy() -> bool:
-        return bool(line.tools_running) or segment.run_log.behind
 
-    def check() -> None:
-        now = clock.steady()
-        if end is not None and now >= end:
-            stop("deadline")
-        elif idle_s is not None and not busy() and now >= line.last_activity + idle_s:
-            stop("idle")
+class _Watch:
+    """The watch over one segment, by one timer at a time. Not closures that know each other: nothing would free them at once."""
+
+    def __init__(
+        self,
+        segment: Segment,
+        line: RunLine,
+        *,
+        end: float | None,
+        idle_s: float | None,
+        stop: Callable[[str], None],
+    ) -> None:
+        self._run_log, self._clock, self._line = segment.run_log, segment.clock, line
+        self._end, self._idle_s, self._stop = end, idle_s, stop
+        self._timer = self._armed()
+
+    def call_off(self) -> None:
+        self._timer.cancel()
+
+    def _busy(self) -> bool:
+        return bool(self._line.tools_running) or self._run_log.behind
+
+    def _check(self) -> None:
+        now = self._clock.steady()
+        if self._end is not None and now >= self._end:
+            self._stop("deadline")
+        elif self._idle_s is not None and not self._busy() and now >= self._line.last_activity + self._idle_s:
+            self._stop("idle")
         else:
-            arm(now)
+            self._timer = self._armed()
 
-    def arm(now: float) -> None:
-        due = [] if end is None else [end]
-        if idle_s is not None:
-            due.append(max(line.last_activity, now if busy() else 0.0) + idle_s)
-        timers[:] = [clock.call_later(max(0.0, min(due) - now), check)]
-
-    arm(clock.steady())
-
-    def call_off() -> None:
-        for timer in timers:
-            timer.cancel()
-
-    return call_off
+    def _armed(self) -> Timer:
+        now = self._clock.steady()
+        due = [] if self._end is None else [self._end]
+        if self._idle_s is not None:
+            due.append(max(self._line.last_activity, now if self._busy() else 0.0) + self._idle_s)
+        return self._clock.call_later(max(0.0, min(due) - now), self._check)

@@ -199,7 +199,7 @@ class RunLog:
 
     def close(self) -> None:
         """Take no more events; readers go on from the store."""
-        self.closed = True
+        self.closed, self.spent = True, None
         self._log.closed(self)
 
     def since(self, after: int) -> list[Stamped] | None:

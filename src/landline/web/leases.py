@@ -10,6 +10,7 @@ import logging
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from landline.model.callers import Caller
@@ -39,16 +40,29 @@ class Lease:
     """The right of one stream, socket or request to stay open; `ended` once its credential does not hold."""
 
     end: Callable[[], object]
-    release: Callable[[], object]
+    held: "_Held | None" = None
     ended: bool = False
+
+    def release(self) -> None:
+        """Give the lease back; a second time changes nothing."""
+        self.end = _nothing  # often a task's, which would hold the lease in turn
+        held, self.held = self.held, None
+        if held is not None:
+            held.drop(self)
 
 
 @dataclass(slots=True)
 class _Held:
-    """All leases of one caller."""
+    """All leases of one caller; with the last one it is forgotten."""
 
     caller: Caller
+    forget: Callable[[], object]
     leases: set[Lease] = field(default_factory=set[Lease])
+
+    def drop(self, lease: Lease) -> None:
+        self.leases.discard(lease)
+        if not self.leases:
+            self.forget()
 
 
 class Leases:
@@ -64,19 +78,14 @@ class Leases:
     def hold(self, caller: Caller | None, end: Callable[[], object]) -> Lease:
         """Return a lease for `caller`; `end` is called once if its credential stops holding. Release it when done."""
         if caller is None or caller.credential is None:
-            return Lease(end, _nothing)
+            return Lease(end)
         key = (caller.credential, caller.tenant, caller.user)
-        held = self._held.get(key) or self._held.setdefault(key, _Held(caller))
-        lease = Lease(end, lambda: self._release(key, lease))
+        held = self._held.get(key)
+        if held is None:
+            held = self._held[key] = _Held(caller, partial(self._held.pop, key, None))
+        lease = Lease(end, held)
         held.leases.add(lease)
         return lease
-
-    def _release(self, key: _Key, lease: Lease) -> None:
-        held = self._held.get(key)
-        if held is not None:
-            held.leases.discard(lease)
-            if not held.leases:
-                del self._held[key]
 
     @asynccontextmanager
     async def running(self, authenticator: Authenticator) -> AsyncGenerator[None]:

@@ -10,6 +10,7 @@ connection is made, and takes that back a few turns of the loop later. On a busy
 import asyncio
 from collections.abc import Generator
 from contextlib import contextmanager
+from typing import Any
 
 __all__ = ["stopped_for_sure"]
 
@@ -25,19 +26,24 @@ def stopped_for_sure(loop: asyncio.AbstractEventLoop) -> Generator[None]:
     """Cancel the current task again while it is within and a cancellation of it is without effect."""
     task = asyncio.current_task()
     assert task is not None
-    handle: asyncio.Handle | None = None
-
-    def look(turns: int = TURNS) -> None:
-        nonlocal handle
-        if turns and task.cancelling():
-            handle = loop.call_soon(look, turns - 1)
-            return
-        if not turns:
-            task.cancel()
-        handle = loop.call_later(AGAIN_S, look)
-
-    handle = loop.call_later(AGAIN_S, look)
+    look = _Look(task, loop)
     try:
         yield
     finally:
-        handle.cancel()
+        look.handle.cancel()
+
+
+class _Look:
+    """Looks at one task again and again. Not a function that knows itself: that stays until the collector looks."""
+
+    def __init__(self, task: asyncio.Task[Any], loop: asyncio.AbstractEventLoop) -> None:
+        self._task, self._loop = task, loop
+        self.handle: asyncio.Handle = loop.call_later(AGAIN_S, self._look)
+
+    def _look(self, turns: int = TURNS) -> None:
+        if turns and self._task.cancelling():
+            self.handle = self._loop.call_soon(self._look, turns - 1)
+            return
+        if not turns:
+            self._task.cancel()
+        self.handle = self._loop.call_later(AGAIN_S, self._look)

@@ -69,6 +69,10 @@ class OwnAgents:
         own.get_mcp_tools = get_mcp_tools
         return own
 
+    def release(self) -> None:
+        """Let go of the twins, which know this object as it knows them: what a turn used is then free at once."""
+        self._made.clear()
+
     def _settings(self, agent: Agent[Any]) -> ModelSettings:
         """Return the agent's settings; defaults that the SDK gave for one model are not taken to another."""
         settings, model = agent.model_settings, agent.model

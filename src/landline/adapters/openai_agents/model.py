@@ -86,10 +86,10 @@ class JournalModel(Model):
             yield await self._replay(stored)
             return
         await journal.at_line(journal.line.before_model())
-        watched = _watched(self._model)
+        model, watch = _watched(self._model)
         stream = cast(
             "Any",
-            watched.model.stream_response(
+            model.stream_response(
                 system_instructions, input, model_settings, tools, output_schema, handoffs, tracing, **more
             ),
         )
@@ -102,11 +102,11 @@ class JournalModel(Model):
                 if isinstance(event, ResponseOutputItemDoneEvent):
                     done.append(event.item)
                 if isinstance(event, ResponseCompletedEvent):
-                    if not watched.whole:
+                    if not watch.whole:
                         raise truncated()
                     # Some servers give the items only one by one.
                     event.response.output = event.response.output or done
-                    event.response.model = watched.answered_by or event.response.model
+                    event.response.model = watch.answered_by or event.response.model
                     await self._keep(event.response, taken=_call_ids(input))
                     yield event
                     return
@@ -178,38 +178,37 @@ def _with_own_ids(response: Response, taken: set[str]) -> None:
         taken.add(call_id)
 
 
-class _Watched:
+class _Watch:
     """Whether a stream of chat chunks proved its end (RES-5): the framework asks that of OpenAI's own servers only.
 
     Also which model the server says it was: the framework puts in the one that was asked for.
     """
 
-    def __init__(self, model: Model) -> None:
-        self.model, self.whole = model, True
+    def __init__(self, *, whole: bool) -> None:
+        self.whole = whole
         self.answered_by: str | None = None
 
 
-def _watched(model: Model) -> _Watched:
+def _watched(model: Model) -> tuple[Model, _Watch]:
     if not isinstance(model, OpenAIChatCompletionsModel):
-        return _Watched(model)
-    watched = _Watched(copy(model))
-    watched.whole = False
+        return model, _Watch(whole=True)
+    watch, twin = _Watch(whole=False), copy(model)
     fetch = cast("Any", model)._fetch_response
 
     async def fetch_watched(*args: Any, **kwargs: Any) -> Any:
         response, chunks = await fetch(*args, **kwargs)
-        return response, _Chunks(chunks, watched)
+        return response, _Chunks(chunks, watch)
 
     # There is no public place between the client's chunks and the model's events.
-    cast("Any", watched.model)._fetch_response = fetch_watched
-    return watched
+    cast("Any", twin)._fetch_response = fetch_watched
+    return twin, watch
 
 
 class _Chunks:
     """The client's stream, with an eye on the finish reason."""
 
-    def __init__(self, chunks: Any, watched: _Watched) -> None:
-        self._chunks, self._watched = chunks, watched
+    def __init__(self, chunks: Any, watch: _Watch) -> None:
+        self._chunks, self._watch = chunks, watch
 
     def __getattr__(self, name: str) -> Any:
         if name == "_chunks":
@@ -223,6 +222,6 @@ class _Chunks:
         chunk = await anext(self._chunks)
         for choice in chunk.choices or ():
             if choice.finish_reason:
-                self._watched.whole = True
-        self._watched.answered_by = chunk.model or self._watched.answered_by
+                self._watch.whole = True
+        self._watch.answered_by = chunk.model or self._watch.answered_by
         return chunk

@@ -109,6 +109,7 @@ class _Segment:
         self._servers: RunServers = shared.mcp.of_run(turn)
         self._result: RunResultStreaming | None = None
         self._session: RunSession | None = None
+        self._agents: OwnAgents | None = None
         self._asked = input_of(turn.input)
 
     async def start(self) -> None:
@@ -123,7 +124,7 @@ class _Segment:
             said = [*await history_of(turn.history, turn.line), *said]
         given: RunConfig = options.run_config or RunConfig(model_provider=self._shared.provider())
         tools = Tools(journal, self._servers)
-        owned = OwnAgents(
+        self._agents = owned = OwnAgents(
             journal,
             tools,
             self._servers,
@@ -198,6 +199,11 @@ class _Segment:
             if task.done() and not task.cancelled():
                 task.exception()  # known here already, or of no interest any more
         await self._servers.close()
+        if self._agents is not None:
+            self._agents.release()
+        if self._result is not None and "_sandbox_cleanup" in vars(self._result):
+            # It knows the result, and there is no sandbox: the two would stay until the collector looks.
+            vars(self._result)["_sandbox_cleanup"] = None
 
 
 def _settings(turn: Turn) -> dict[str, Any]:

@@ -51,7 +51,7 @@ class LoneJournal(Journal):
 
     def __init__(self, turn: Turn, servers: RunServers) -> None:
         super().__init__(turn, servers)
-        self._approvals = Approvals(turn, self)
+        self._turn = turn
         self.speech: Speech | None = None
         """What the run says; None on the long way, where the turn hears it itself."""
         self._heard = False
@@ -101,7 +101,7 @@ class LoneJournal(Journal):
         self, ctx: RunContext[Any], *, requests: DeferredToolRequests
     ) -> DeferredToolResults | None:
         """Return the humans' decisions; see `Approvals`."""
-        return await self._approvals.handle_deferred_tool_calls(ctx, requests=requests)
+        return await Approvals(self._turn, self).handle_deferred_tool_calls(ctx, requests=requests)
 
     def get_wrapper_model(self, model: Model) -> Model | None:
         """Return `model`, streaming what it is asked for whole."""

@@ -81,7 +81,7 @@ class Journal(AbstractCapability[Any]):
         self._output_mode = "text"
         self.model: str | None = None
         self.ctx: RunContext[Any] | None = None
-        """What the last model request was made in."""
+        """What a model request is made in, while it is made."""
         self.answers: dict[str, Any] = {}
         """Answers that stand for a tool's result, by call id."""
 
@@ -120,6 +120,8 @@ class Journal(AbstractCapability[Any]):
         except ModelRetry as retry:
             self._line.record(key, pydantic_core.to_json({"retry": retry.message}))
             raise
+        finally:
+            self.ctx = None  # it knows this journal
         check_whole(response)
         response = self._with_own_ids(response, ordinal)
         # The record and the usage go to the log as one: a response that is replayed is not counted again.

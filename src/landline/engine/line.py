@@ -11,7 +11,7 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
@@ -37,7 +37,7 @@ from landline.model.runs import Answer, Question
 from landline.model.times import iso
 from landline.ports.adapter import Ask, Finished, OutcomeUnknown, Suspended, ToolCall, ToolRaised
 from landline.ports.clock import Clock
-from landline.ports.gates import ContentGate, LineGate, ModelGate, Price, Withheld
+from landline.ports.gates import ContentGate, LineGate, ModelGate, Price, Withheld, also
 from landline.ports.runs import Files
 from landline.ports.store import NewQuestion, Settled, Store
 
@@ -145,8 +145,8 @@ class RunLine:
     async def before_model(self, *, elsewhere: bool = False) -> None:
         """Wait until the gates agree that a model is asked."""
         for gate in self.gates:
-            if isinstance(gate, ModelGate):
-                await gate.before_model(elsewhere=elsewhere)
+            if also(type(gate), ModelGate):
+                await cast("ModelGate", gate).before_model(elsewhere=elsewhere)
 
     def close_gates(self) -> None:
         """Tell the gates that the segment is over."""

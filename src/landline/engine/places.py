@@ -1,6 +1,7 @@
 """Waiting for a place: what a gate may ask of a segment before it begins (RES-6)."""
 
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import msgspec
 
@@ -8,7 +9,7 @@ from landline.engine.deadlines import ends_at
 from landline.engine.segment import Segment
 from landline.model.runs import Run
 from landline.ports.adapter import AgentSpec
-from landline.ports.gates import Begins, Gate, Queueing
+from landline.ports.gates import Begins, Gate, Queueing, also
 
 __all__ = ["place", "shown"]
 
@@ -28,9 +29,11 @@ async def place(
     """
     claim = segment.claim
     for gate in gates:
-        if not isinstance(gate, Queueing):
+        if not also(type(gate), Queueing):
             continue
-        turn = gate.enter(Begins(run=claim.run, caller=claim.caller, again=segment.fold.attempt > 0))
+        turn = cast("Queueing", gate).enter(
+            Begins(run=claim.run, caller=claim.caller, again=segment.fold.attempt > 0)
+        )
         if turn is None:
             continue
         end = ends_at(segment, spec, deadline_s)

@@ -6,6 +6,7 @@ while it goes on: `on_line` returns None.
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Protocol, runtime_checkable
 
 from landline.model.agents import AgentInfo
@@ -32,6 +33,7 @@ __all__ = [
     "Stop",
     "TitleGate",
     "Withheld",
+    "also",
 ]
 
 Stop = Callable[[ErrorInfo], None]
@@ -216,3 +218,9 @@ class TitleGate(Gate, Protocol):
             LandlineError: It is refused; nothing was written.
         """
         ...
+
+
+@cache
+def also(kind: type, port: type) -> bool:
+    """Tell whether gates of the class `kind` are a `port` as well. Remembered: to compare a protocol takes longer than most gates."""
+    return issubclass(kind, port)

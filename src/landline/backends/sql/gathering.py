@@ -15,7 +15,7 @@ __all__ = ["MOST_S", "Gathering"]
 
 T = TypeVar("T")
 
-CALM_S = 0.0003
+CALM_S = 0.0001
 """A pass of the loop that took less had nothing to do but to wait. A step of a turn takes a multiple."""
 
 MOST_S = 0.02

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Sequence
 
 import pytest
 
+from landline.engine.pace import UNREAD_S
 from landline.model.callers import LOCAL, Caller
 from landline.model.events import Event, MessageCompleted, MessageStarted, Stamped, TextDelta
 from landline.model.ids import new_id
@@ -101,7 +102,7 @@ async def test_a_run_that_nobody_is_told_of_is_one_commit_after_its_acceptance(b
 
 
 @pytest.mark.contract("EVT-6")
-async def test_what_nobody_is_told_of_is_stored_a_twentieth_of_a_second_later(boot: Boot) -> None:
+async def test_what_nobody_is_told_of_is_stored_a_moment_later(boot: Boot) -> None:
     said, go = asyncio.Event(), asyncio.Event()
     server = await halting(boot, said, go)
     run = await server.start()
@@ -113,7 +114,7 @@ async def test_what_nobody_is_told_of_is_stored_a_twentieth_of_a_second_later(bo
 
     assert b"text.delta" not in await stored()
     assert isinstance(server.clock, VirtualClock)
-    await server.clock.advance(0.05)
+    await server.clock.advance(UNREAD_S)
     async with asyncio.timeout(5):
         while b"text.delta" not in await stored():  # noqa: ASYNC110 - the store says nothing of itself
             await asyncio.sleep(0.01)

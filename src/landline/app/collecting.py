@@ -12,8 +12,8 @@ STARTING = 500_000
 """How many objects may come before the collector runs all the same; a framework, an agent and a server are 200,000."""
 
 SERVING = 25_000
-"""New objects between two looks later on. Python's own 700 cost 7 % of the CPU of 20 streams, 10,000 cost 4 % of 16 clients'
-plain turns: what is looked through is what the turns under way have made, so it must be seldom that they are."""
+"""New objects between two looks later on. Python's own 700 cost 7 % of the CPU of 20 streams, and what is looked through each
+time is what the turns under way have made."""
 
 
 @contextmanager

@@ -21,8 +21,9 @@ MOST_S = 0.05
 Hundreds of streaming runs are told in larger, rarer steps. What must be on disk ends the rest at once.
 """
 
-UNREAD_S = 0.05
-"""How long the events of a run gather that nobody is told of as they come: half of what EVT-6 allows."""
+UNREAD_S = 0.03
+"""How long the events of a run gather that nobody is told of as they come. With the longest rest, and what a store may wait for a
+busy loop (`backends.sql.gathering`), these are the 100 ms that EVT-6 allows."""
 
 
 class Pace:

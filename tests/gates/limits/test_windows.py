@@ -22,7 +22,9 @@ async def test_no_span_of_the_window_holds_more_than_the_rule_says(gaps: list[fl
     for gap in gaps:
         await clock.advance(gap)
         now = clock.steady()
-        held = sum(now - at < 60 for at in let_through)
+        held = sum(
+            at > now - 60 for at in let_through
+        )  # `now - at < 60` is rounded the other way at the very edge
         verdict = limits.count([(rule, "ann")])
         assert bool(verdict.refused) == (held >= most)
         if not verdict.refused:

@@ -1,8 +1,8 @@
 """The one thread that writes: takes everything that waits, writes it in one transaction, and answers all at once.
 
 Operations gather while a commit is on its way to the disk and while the loop has other things to do; so under load many
-runs share one fsync (group commit). An operation is a plain function of the connection. It stands or falls alone: one that refuses before it has
-written anything is simply left out; if one fails after writing, the transaction is rolled back and all are run again,
+runs share one fsync (group commit). An operation is a plain function of the connection. It stands or falls alone: one
+that refuses before it has written anything is simply left out; if one fails after writing, the transaction is rolled back and all are run again,
 each inside its own savepoint. The common case pays for neither.
 
 The interpreter's lock is why operations use few, large statements: each step of a statement gives the lock away, and
